@@ -1,0 +1,41 @@
+// Between the engine's values and JavaScript's. The shapes are those of native/index.ts, which validates first.
+#pragma once
+
+#include <napi.h>
+
+#include <optional>
+#include <vector>
+
+#include "address_spaces.h"
+#include "failure.h"
+#include "sha256.h"
+
+namespace holdfast {
+
+// An Error with the properties `code` and `remedy`.
+Napi::Error to_js(Napi::Env env, const Failure& failure);
+
+// Throws the failure into JavaScript.
+[[noreturn]] void throw_js(Napi::Env env, const Failure& failure);
+
+// Runs `body`; a Failure becomes a JavaScript exception.
+template <typename Body>
+auto guarded(Napi::Env env, Body body) {
+  try {
+    return body();
+  } catch (const Failure& failure) {
+    throw_js(env, failure);
+  } catch (const std::bad_alloc&) {
+    throw_js(env, Failure("LIMIT_EXCEEDED", "the engine has no memory"));
+  }
+}
+
+// A SHA-256 in hexadecimal digits, or null.
+std::optional<Sha256> optional_sha256(const Napi::Value& value);
+
+double number_at(const Napi::Object& object, const char* name);
+
+// [{pid, imagePid}, ...]
+std::vector<ProcessId> process_ids(const Napi::Value& list);
+
+}  // namespace holdfast
