@@ -1,0 +1,147 @@
+/** The agent: one per node, root. */
+import { ChannelCredentials } from '@grpc/grpc-js';
+import { HoldfastError } from '../core/errors';
+import { openLog } from '../core/log';
+import { channelOptions } from '../core/rpc/channel';
+import { forwardingHandlers } from '../core/rpc/forward';
+import { serveTools } from '../core/rpc/tools';
+import { addressOptions, clientCredentials } from '../core/tls/credentials';
+import { VERSION } from '../core/version';
+import { peerCredentials } from '../native';
+import { AgentServiceClient } from '../proto/gen/holdfast/v1/agent';
+import { CoordinatorServiceClient } from '../proto/gen/holdfast/v1/coordinator';
+import { openStore } from '../store/open';
+import type { AgentContext } from './context';
+import { findCriu } from './criu/program';
+import { openKeyRing } from './encryption/open';
+import { nodeFacts, ownAddresses } from './facts';
+import { Fencing } from './fencing';
+import { Lease } from './lease';
+import { MemoryBudget } from './memory/budget';
+import { TreeMemories } from './memory/treeMemory';
+import { UploadLimit } from './memory/uploadLimit';
+import { UploadRate } from './memory/uploadRate';
+import { dropTranslation } from './network/translation';
+import { type AgentOptions, type AgentOptionsInput, parseAgentOptions } from './options';
+import { LazyTrees } from './restart/lazyTrees';
+import { RunDirectory } from './runDirectory';
+import { Connection } from './session/connection';
+import { Dispatcher } from './session/dispatcher';
+import { sweep } from './sweep';
+import { Trees } from './trees';
+
+export interface Agent {
+  /** Resolves once the coordinator has welcomed this node. */
+  readonly registered: Promise<void>;
+  close(): Promise<void>;
+}
+
+/** How long a stop waits for the memory of trees that were restarted lazily. */
+const DRAIN_MS = 30_000;
+
+const hostOf = (address: string): string =>
+  address.slice(0, address.lastIndexOf(':')).replace(/^\[|\]$/g, '');
+
+async function channelCredentials(options: AgentOptions): Promise<ChannelCredentials> {
+  const host = hostOf(options.coordinator);
+  if (options.tlsDirectory) return clientCredentials(options.tlsDirectory, options.node, host);
+  if (!/^(127\.|localhost$|\[?::1)/.test(host)) {
+    throw new HoldfastError(
+      'INVALID_ARGUMENT',
+      `the coordinator at ${options.coordinator} is not on this machine, and no certificates are given`,
+      'give --tls DIR (see holdfast ca)',
+    );
+  }
+  return ChannelCredentials.createInsecure();
+}
+
+export async function startAgent(input: AgentOptionsInput): Promise<Agent> {
+  const parsed = parseAgentOptions(input);
+  if (process.getuid?.() !== 0) {
+    throw new HoldfastError(
+      'PERMISSION_DENIED',
+      'the agent must run as root',
+      'start it as a system service',
+    );
+  }
+  const options = { ...parsed, addresses: parsed.addresses.length > 0 ? parsed.addresses : ownAddresses() };
+  const log = openLog('agent', options.logLevel).child({ node: options.node });
+  const criu = await findCriu(options.criuPath);
+  const store = openStore(options.storeUrl, process.env);
+  await store.open();
+  const directory = new RunDirectory(options.runDirectory);
+  // When nobody else will ask for it (F1, L1).
+  const giveUp = (reason: string): void => {
+    log.warn({ reason }, 'what is in flight is given up');
+    dispatcher.abortAll(reason).catch((error) => log.error({ error }, 'not given up'));
+  };
+  // The coordinator counts this node as lost from then on.
+  const lease = new Lease(() => giveUp('the lease of this node ended'));
+  const trees = new Trees(directory, log);
+  const facts = nodeFacts(options.addresses, criu.version);
+  const context: AgentContext = {
+    ...{ options, directory, store, criu, lease, trees, log, facts },
+    lazyTrees: new LazyTrees(log),
+    memoryBudget: new MemoryBudget(options.memoryBudgetBytes),
+    uploadRate: new UploadRate(),
+    uploadLimit: new UploadLimit(options.maxUploadBytesPerS),
+    keyRing: openKeyRing(options),
+    memories: new TreeMemories(options.tracker),
+  };
+  await sweep(context);
+
+  const credentials = await channelCredentials(options);
+  const dispatcher = new Dispatcher(context, new Fencing(directory));
+  const channel = { ...channelOptions(), ...addressOptions(hostOf(options.coordinator)) };
+  let welcomed: () => void = () => {};
+  const registered = new Promise<void>((resolve) => {
+    welcomed = resolve;
+  });
+  const connection = new Connection({
+    client: new AgentServiceClient(options.coordinator, credentials, channel),
+    register: () => ({ node: options.node, facts, version: VERSION }),
+    filling: () => context.lazyTrees.status(),
+    execute: (command, report) => dispatcher.execute(command, report),
+    onWelcome: (isOther) => {
+      if (isOther) giveUp('the coordinator was started anew');
+      welcomed();
+    },
+    ...{ lease, trees, log },
+  });
+  const userClient = new CoordinatorServiceClient(options.coordinator, credentials, channel);
+  const tools = await serveTools({
+    socketPath: options.toolsSocket,
+    peerCredentials,
+    node: options.node,
+    handlers: (identity) => forwardingHandlers(userClient, { ...identity, node: options.node }),
+    onError: (error) => log.warn({ err: error }, 'local connection refused'),
+  });
+  connection.open();
+  trees.watch((end) => {
+    context.lazyTrees.forget(end.tree);
+    connection.reportEnd(end);
+    context.memories.forget(end.tree);
+    const { job, incarnation } = end.tree;
+    if (trees.ofJob(job).some((tree) => tree.incarnation === incarnation)) return;
+    dropTranslation(directory, job, incarnation).catch((error) =>
+      log.error({ error }, 'translation not removed'),
+    );
+  });
+
+  return {
+    registered,
+    close: async () => {
+      await dispatcher.abortAll('the agent is being stopped');
+      // A tree that is not complete by then ends with us (R1).
+      await context.lazyTrees
+        .drain(AbortSignal.timeout(DRAIN_MS))
+        .catch((error) => log.error({ err: error }, 'not completed'));
+      lease.close();
+      connection.close();
+      await tools.close();
+      userClient.close();
+      trees.close();
+      await store.close();
+    },
+  };
+}
