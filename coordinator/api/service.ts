@@ -1,0 +1,67 @@
+/** CoordinatorService for one caller: who may, then what. */
+import { unary } from '../../core/rpc/handlers';
+import type { Identity } from '../../core/rpc/identity';
+import type { CoordinatorServiceServer, Job } from '../../proto/gen/holdfast/v1/coordinator';
+import { rebuildCatalog } from '../catalog/rebuild';
+import type { Context } from '../context';
+import { killJob } from '../jobs/kill';
+import { submitJob, trackProcess } from '../jobs/launch';
+import { launchMember } from '../jobs/members';
+import { checkSpec } from '../jobs/spec';
+import { isEnded } from '../state/jobs';
+import { maySee, ownerOf, requireOwnCheckpoint, requireOwnJob, requireRoot } from './authorize';
+import { requestCheckpoint, requestRestart } from './requests';
+import { exportCheckpoint, importCheckpoint } from './transfer';
+import { watch } from './watch';
+
+const SIGTERM = 15;
+
+export function coordinatorService(context: Context, identity: Identity): CoordinatorServiceServer {
+  const { catalog, fleet, jobs, operations } = context;
+  const withFilling = (job: Job): Job => ({ ...job, filling: fleet.fillingOf(job.id, job.incarnation) });
+  return {
+    submitJob: unary(async ({ spec }) => {
+      return { job: await submitJob(context, identity, checkSpec(spec, identity)) };
+    }),
+    trackProcess: unary(async (request) => ({ job: await trackProcess(context, identity, request) })),
+    launchMember: unary(async (request) => {
+      requireOwnJob(identity, jobs.get(request.job));
+      return { exitCode: await launchMember(context, request) };
+    }),
+    listJobs: unary(async ({ all }) => {
+      const visible = jobs.all().filter((job) => maySee(identity, ownerOf(job)) && (all || !isEnded(job)));
+      return { jobs: visible.sort((a, b) => (a.id < b.id ? -1 : 1)).map(withFilling) };
+    }),
+    getJob: unary(async ({ job }) => ({ job: withFilling(requireOwnJob(identity, jobs.get(job))) })),
+    killJob: unary(async ({ job, signal }) => {
+      requireOwnJob(identity, jobs.get(job));
+      await killJob(context, job, signal || SIGTERM, identity.uid);
+      return {};
+    }),
+    listNodes: unary(async () => ({ nodes: fleet.nodes() })),
+    listCheckpoints: unary(async ({ job }) => {
+      const summaries = await catalog.list(job);
+      return { checkpoints: summaries.filter(({ uid }) => maySee(identity, uid)) };
+    }),
+    getCheckpoint: unary(async ({ ckptId }) => {
+      const summary = requireOwnCheckpoint(identity, await catalog.get(ckptId));
+      return { summary, manifest: await catalog.manifest(summary.job, summary.generation) };
+    }),
+    checkpoint: unary(async (request) => ({
+      operation: await requestCheckpoint(context, identity, request),
+    })),
+    restart: unary(async (request) => ({ operation: await requestRestart(context, identity, request) })),
+    getOperation: unary(async ({ operation: id }) => {
+      const { operation } = await operations.get(id);
+      requireOwnJob(identity, jobs.get(operation.job));
+      return { operation };
+    }),
+    watch: (call) => watch(context, identity, call),
+    rebuildCatalog: unary(async () => {
+      requireRoot(identity, 'rebuild the catalog');
+      return rebuildCatalog(context);
+    }),
+    export: (call) => exportCheckpoint(context, identity, call),
+    import: (call, callback) => importCheckpoint(context, identity, call, callback),
+  };
+}

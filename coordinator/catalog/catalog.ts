@@ -1,0 +1,75 @@
+/** The committed generations. Their manifests in the store are the truth; Redis holds a cache of summaries (C4). */
+import type { Redis } from 'ioredis';
+import { HoldfastError } from '../../core/errors';
+import type { Logger } from '../../core/log';
+import { decodeManifest, jobManifestsPrefix, manifestKey, parseManifestKey } from '../../core/manifest';
+import { CheckpointSummary, type Job } from '../../proto/gen/holdfast/v1/coordinator';
+import type { Manifest } from '../../proto/gen/holdfast/v1/manifest';
+import type { ObjectStore } from '../../store/contract';
+import type { JobTable } from '../state/jobs';
+import { KEYS } from '../state/keys';
+
+export class Catalog {
+  constructor(
+    private readonly redis: Redis,
+    private readonly store: ObjectStore,
+    private readonly jobs: JobTable,
+    private readonly log: Logger,
+  ) {}
+
+  async add(summary: CheckpointSummary): Promise<void> {
+    const json = JSON.stringify(CheckpointSummary.toJSON(summary));
+    await this.redis.hset(KEYS.checkpoints, String(summary.ckptId), json);
+  }
+
+  /** What the next checkpoint of the job may build on; zeros when there is nothing, or the catalog does not know it. */
+  async newestCommitted({ id, lastGeneration }: Job): Promise<{ baseGeneration: number; baseEpoch: number }> {
+    const newest = (await this.list(id)).find(({ generation }) => generation === lastGeneration);
+    return { baseGeneration: newest?.epoch ? newest.generation : 0, baseEpoch: newest?.epoch ?? 0 };
+  }
+
+  /** By checkpoint id; of one job, or of all ('' for all). */
+  async list(job: string): Promise<CheckpointSummary[]> {
+    const all = Object.values(await this.redis.hgetall(KEYS.checkpoints));
+    return all
+      .map((json) => CheckpointSummary.fromJSON(JSON.parse(json)))
+      .filter((summary) => job === '' || summary.job === job)
+      .sort((a, b) => a.ckptId - b.ckptId);
+  }
+
+  /** @throws HoldfastError NOT_FOUND */
+  async get(ckptId: number): Promise<CheckpointSummary> {
+    const json = await this.redis.hget(KEYS.checkpoints, String(ckptId));
+    if (json !== null) return CheckpointSummary.fromJSON(JSON.parse(json));
+    throw new HoldfastError(
+      'NOT_FOUND',
+      `there is no checkpoint ${ckptId}`,
+      'see `holdfast checkpoints`; after a loss of Redis, rebuild the catalog',
+    );
+  }
+
+  /** @throws HoldfastError OBJECT_MISSING, CORRUPT, UNKNOWN_FORMAT, STORE_UNAVAILABLE */
+  async manifest(job: string, generation: number): Promise<Manifest> {
+    const key = manifestKey(job, generation);
+    const manifest = decodeManifest(await this.store.get(key), key);
+    const { header } = manifest;
+    if (header?.job === job && header.generation === generation) return manifest;
+    throw new HoldfastError(
+      'CORRUPT',
+      `${key} is the manifest of job ${header?.job}, generation ${header?.generation}`,
+    );
+  }
+
+  /** After a commit found its number taken: what the store's newest generation of the job really is. */
+  async refreshJob(job: string): Promise<void> {
+    try {
+      let newest = 0;
+      for await (const { key } of this.store.list(jobManifestsPrefix(job))) {
+        newest = Math.max(newest, parseManifestKey(key)?.generation ?? 0);
+      }
+      await this.jobs.update(job, (now) => ({ lastGeneration: Math.max(now.lastGeneration, newest) }));
+    } catch (err) {
+      this.log.warn({ job, err }, 'could not ask the store for the newest generation');
+    }
+  }
+}

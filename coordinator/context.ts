@@ -1,0 +1,34 @@
+/** What the coordinator's parts share. Built once in main.ts. */
+import type { Redis } from 'ioredis';
+import type { Logger } from '../core/log';
+import type { ObjectStore } from '../store/contract';
+import type { Catalog } from './catalog/catalog';
+import type { Clock } from './clock';
+import type { Gathering } from './jobs/gathering';
+import type { RunningOperations } from './operations/running';
+import type { Queues } from './queues/queues';
+import type { Fleet } from './sessions/fleet';
+import type { Counters } from './state/counters';
+import type { JobTable } from './state/jobs';
+import type { JobLocks } from './state/locks';
+import type { OperationTable } from './state/operations';
+import type { Transfers } from './transfer/transfers';
+
+export interface Context {
+  readonly clock: Clock;
+  readonly log: Logger;
+  readonly redis: Redis;
+  readonly store: ObjectStore;
+  readonly fleet: Fleet;
+  readonly jobs: JobTable;
+  readonly operations: OperationTable;
+  readonly counters: Counters;
+  readonly locks: JobLocks;
+  readonly catalog: Catalog;
+  readonly running: RunningOperations;
+  readonly queues: Queues;
+  readonly transfers: Transfers;
+  readonly gathering: Gathering;
+  /** JOB/TREE of launches that wait for their answer: not missing yet when a node does not name them. */
+  readonly launching: Set<string>;
+}

@@ -1,0 +1,115 @@
+/** How jobs begin: started in a cell of their own, or taken over as they run. */
+import { HoldfastError, toHoldfastError } from '../../core/errors';
+import { isNodeName, newJobId, requireName } from '../../core/ids';
+import { type Identity, isRoot } from '../../core/rpc/identity';
+import type { TreeStarted } from '../../proto/gen/holdfast/v1/agent';
+import { type Job, JobState } from '../../proto/gen/holdfast/v1/coordinator';
+import { JobSpec } from '../../proto/gen/holdfast/v1/manifest';
+import type { Context } from '../context';
+import { TIMEOUTS_MS } from '../timeouts';
+import { killTrees } from './kill';
+
+const MAIN = 'main';
+
+/** @param spec checked; its first node, the caller's, or the first one alive runs it */
+export async function submitJob(context: Context, identity: Identity, spec: JobSpec): Promise<Job> {
+  const node = spec.nodes[0] ?? identity.node ?? context.fleet.nodes().find(({ alive }) => alive)?.name;
+  const job = await createJob(context, requireAlive(context, node), spec, false);
+  const value = { treeId: MAIN, main: true, spec, incarnation: job.incarnation, waitForCommand: false };
+  return begin(context, job, (target, scope) =>
+    context.fleet.command(target, { $case: 'launch', value }, scope, { timeoutMs: TIMEOUTS_MS.launch }),
+  );
+}
+
+/** @param pid in the node's pid namespace; the agent checks whose it is */
+export async function trackProcess(
+  context: Context,
+  identity: Identity,
+  request: { node: string; pid: number },
+): Promise<Job> {
+  const isCallersNode = request.node === '' || request.node === identity.node;
+  const node = requireAlive(context, request.node || identity.node || undefined);
+  // "The caller" means something on its own node only.
+  const pid = request.pid === 0 && isCallersNode ? identity.pid : request.pid;
+  if (pid < 1)
+    throw new HoldfastError('INVALID_ARGUMENT', `pid ${request.pid} names no process on node ${node}`);
+  const spec = JobSpec.fromPartial({ uid: identity.uid, gid: identity.gid, nodes: [node] });
+  const job = await createJob(context, node, spec, true);
+  const value = { treeId: MAIN, pid, callerUid: identity.uid, incarnation: job.incarnation };
+  return begin(context, job, async (target, scope) => {
+    const options = { timeoutMs: TIMEOUTS_MS.launch };
+    const started = await context.fleet.command(target, { $case: 'adopt', value }, scope, options);
+    if (!isRoot(identity) && started.uid !== identity.uid) {
+      throw new HoldfastError('PERMISSION_DENIED', `process ${pid} on node ${node} is not yours`);
+    }
+    return started;
+  });
+}
+
+function requireAlive({ fleet }: Context, node: string | undefined): string {
+  if (node === undefined || node === '') {
+    throw new HoldfastError('NODE_UNAVAILABLE', 'no node was named and none is connected', 'start an agent');
+  }
+  requireName('node name', node, isNodeName);
+  if (fleet.isAlive(node)) return node;
+  throw new HoldfastError(
+    'NODE_UNAVAILABLE',
+    `node ${node} is not connected`,
+    'start its agent, or name another',
+  );
+}
+
+function createJob({ clock, jobs }: Context, node: string, spec: JobSpec, tracked: boolean): Promise<Job> {
+  return jobs.put({
+    id: newJobId(clock.wallMs()),
+    spec,
+    state: JobState.STARTING,
+    trees: [{ treeId: MAIN, node, rootPid: 0, main: true }],
+    incarnation: 1,
+    lastGeneration: 0,
+    reason: '',
+    createdMs: clock.wallMs(),
+    endedMs: 0,
+    restartCount: 0,
+    tracked,
+    filling: [],
+    addressAliases: [],
+  });
+}
+
+type Start = (
+  node: string,
+  scope: { job: string; generation: number; epoch: number },
+) => Promise<TreeStarted>;
+
+/** Durable before the command, so that a tree that starts is never one of an unknown job. */
+async function begin(context: Context, job: Job, start: Start): Promise<Job> {
+  const { jobs, counters, clock, launching, log } = context;
+  const node = job.trees[0]?.node ?? '';
+  launching.add(`${job.id}/${MAIN}`);
+  try {
+    const epoch = await counters.nextEpoch(job.id);
+    const started = await start(node, { job: job.id, generation: 0, epoch });
+    log.info({ job: job.id, node, rootPid: started.rootPid }, 'job started');
+    return await jobs.update(job.id, (now) => ({
+      // A short job may have ended before its start was answered.
+      state: now.state === JobState.STARTING ? JobState.RUNNING : now.state,
+      trees: now.trees.map((tree) => (tree.main ? { ...tree, rootPid: started.rootPid } : tree)),
+      spec: now.tracked && now.spec ? trackedSpec(now.spec, started) : now.spec,
+    }));
+  } catch (thrown) {
+    const error = toHoldfastError(thrown);
+    const ended = { state: JobState.FAILED, reason: error.message, endedMs: clock.wallMs() };
+    await jobs.update(job.id, () => ended);
+    // Without an answer it is not known whether it started. What was only tracked is not ours to end.
+    if (!job.tracked) await killTrees(context, job.id, 9);
+    await jobs.update(job.id, () => ({ trees: [] }));
+    throw error;
+  } finally {
+    launching.delete(`${job.id}/${MAIN}`);
+  }
+}
+
+function trackedSpec(spec: JobSpec, started: TreeStarted): JobSpec {
+  return { ...spec, argv: [started.command], uid: started.uid };
+}

@@ -1,0 +1,59 @@
+/** A job specification from a user, checked and completed. Pure. */
+import { isAbsolute } from 'node:path';
+import { HoldfastError } from '../../core/errors';
+import { isNodeName, requireName } from '../../core/ids';
+import { type Identity, isRoot } from '../../core/rpc/identity';
+import { type JobSpec, RestartPolicy } from '../../proto/gen/holdfast/v1/manifest';
+
+export const DEFAULT_MAX_RESTARTS = 3;
+const MIN_INTERVAL_MS = 1_000;
+const MAX_NAME_LENGTH = 128;
+
+/**
+ * The ids are the caller's; root may name another user's.
+ * @throws HoldfastError INVALID_ARGUMENT naming the field
+ */
+export function checkSpec(spec: JobSpec | undefined, identity: Identity): JobSpec {
+  if (spec === undefined) throw invalid('spec', 'is missing');
+  if (spec.argv.length === 0 || spec.argv[0] === '') throw invalid('argv', 'is empty');
+  checkTexts('argv', spec.argv);
+  checkEnvironment(spec.environment);
+  checkPath('working_directory', spec.workingDirectory, true);
+  checkPath('output_path', spec.outputPath, false);
+  for (const node of spec.nodes) requireName('node name', node, isNodeName);
+  if (spec.name.length > MAX_NAME_LENGTH)
+    throw invalid('name', `is longer than ${MAX_NAME_LENGTH} characters`);
+  if (spec.intervalMs !== 0 && spec.intervalMs < MIN_INTERVAL_MS) {
+    throw invalid('interval_ms', `is ${spec.intervalMs}; it is 0 for none, or at least ${MIN_INTERVAL_MS}`);
+  }
+  if (spec.maxRestarts < 0) throw invalid('max_restarts', 'is negative');
+  if (spec.restartPolicy === RestartPolicy.UNRECOGNIZED) throw invalid('restart_policy', 'is unknown');
+  return { ...spec, ...idsFor(spec, identity), maxRestarts: spec.maxRestarts || DEFAULT_MAX_RESTARTS };
+}
+
+/** The agent looks up supplementary groups in its node's user database at Launch: a request names none. */
+function idsFor(spec: JobSpec, identity: Identity): Pick<JobSpec, 'uid' | 'gid'> {
+  if (isRoot(identity)) return { uid: spec.uid, gid: spec.gid };
+  return { uid: identity.uid, gid: identity.gid };
+}
+
+export function checkTexts(field: string, texts: readonly string[]): void {
+  if (texts.some((text) => text.includes('\0'))) throw invalid(field, 'contains a NUL character');
+}
+
+export function checkEnvironment(environment: Readonly<Record<string, string>>): void {
+  const names = Object.keys(environment);
+  if (names.some((name) => name === '' || name.includes('=')))
+    throw invalid('environment', 'has a malformed name');
+  checkTexts('environment', [...names, ...Object.values(environment)]);
+}
+
+export function checkPath(field: string, path: string, isRequired: boolean): void {
+  if (path === '' && !isRequired) return;
+  checkTexts(field, [path]);
+  if (!isAbsolute(path)) throw invalid(field, `is not an absolute path: ${JSON.stringify(path)}`);
+}
+
+export function invalid(field: string, problem: string): HoldfastError {
+  return new HoldfastError('INVALID_ARGUMENT', `${field} ${problem}`);
+}

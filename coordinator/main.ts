@@ -1,0 +1,177 @@
+/** The coordinator: one per cluster. */
+import { mkdir } from 'node:fs/promises';
+import { Redis, type RedisOptions } from 'ioredis';
+import { type Logger, openLog } from '../core/log';
+import { serveTools } from '../core/rpc/tools';
+import type { Node } from '../proto/gen/holdfast/v1/coordinator';
+import type { ObjectStore } from '../store/contract';
+import { openStore } from '../store/open';
+import { coordinatorService } from './api/service';
+import { Catalog } from './catalog/catalog';
+import { rebuildIfIncomplete } from './catalog/rebuild';
+import { type Clock, systemClock } from './clock';
+import type { Context } from './context';
+import { Gathering } from './jobs/gathering';
+import { recoverJobs } from './jobs/recovery';
+import { recoverOperations } from './operations/recovery';
+import { runOperation } from './operations/run';
+import { RunningOperations } from './operations/running';
+import { type CoordinatorOptions, type CoordinatorOptionsInput, parseCoordinatorOptions } from './options';
+import { Queues } from './queues/queues';
+import { followJobs } from './queues/schedules';
+import { tick } from './queues/tick';
+import { connectReactions } from './reactions';
+import { openRedis } from './redis/open';
+import { listen } from './server';
+import { Fleet } from './sessions/fleet';
+import { returnMs } from './sessions/leases';
+import { Counters } from './state/counters';
+import { JobTable, nodesOf } from './state/jobs';
+import { JobLocks } from './state/locks';
+import { loadNodes } from './state/nodes';
+import { OperationTable } from './state/operations';
+import { recoverImports } from './transfer/settle';
+import { Transfers } from './transfer/transfers';
+
+/** What the coordinator is given from outside its room. */
+export interface CoordinatorParts {
+  /** SO_PEERCRED of a connected socket (native/index.ts). */
+  readonly peerCredentials: (fd: number) => { pid: number; uid: number; gid: number };
+  readonly clock?: Clock;
+}
+
+export interface Coordinator {
+  /** HOST:PORT agents dial. */
+  readonly address: string;
+  /** Aborts what can be aborted and stops; what cannot is resolved at the next start. */
+  close(): Promise<void>;
+}
+
+const CLOSE_TIMEOUT_MS = 5_000;
+
+/** @throws HoldfastError when an option is wrong, or Redis, the store or an address cannot be used */
+export async function startCoordinator(
+  input: CoordinatorOptionsInput,
+  parts: CoordinatorParts,
+): Promise<Coordinator> {
+  const options = parseCoordinatorOptions(input);
+  const log = openLog('coordinator', options.logLevel);
+  await mkdir(options.stateDirectory, { recursive: true, mode: 0o700 });
+  const opened = await openRedis({
+    url: options.redisUrl,
+    stateDirectory: options.stateDirectory,
+    report: (message) => log.warn(message),
+  });
+  const store = openStore(options.storeUrl);
+  await store.open();
+  const context = await buildContext({
+    options,
+    log,
+    store,
+    clock: parts.clock ?? systemClock,
+    redis: opened.connection,
+  });
+
+  context.fleet.expect(await awaitedNodes(context));
+  const disconnect = connectReactions(context);
+  await context.queues.clear();
+  const recovery = recoverOperations(context);
+  await recoverJobs(context);
+  const resolveImports = await recoverImports(context);
+  const server = await listen(context, options);
+  const tools = await serveTools({
+    socketPath: options.toolsSocket,
+    peerCredentials: parts.peerCredentials,
+    node: null,
+    handlers: (identity) => coordinatorService(context, identity),
+    onError: (err) => log.warn({ err }, 'local connection refused'),
+  });
+  recovery.catch((err) => log.error({ err }, 'recovery'));
+  resolveImports().catch((err) => log.error({ err }, 'recovery of imports'));
+  context.queues.start({
+    runOperation: (id) => runOperation(context, id),
+    tick: (job) => tick(context, job),
+  });
+  const unfollow = followJobs(context);
+  log.info(
+    { address: server.address, store: store.description, redis: opened.description },
+    'coordinator ready',
+  );
+
+  return {
+    address: server.address,
+    close: async () => {
+      unfollow();
+      const stopping = {
+        code: 'COORDINATOR_UNAVAILABLE',
+        message: 'the coordinator is stopping',
+        remedy: '',
+      } as const;
+      context.running.abortAll(stopping);
+      await untilQuiet(context, CLOSE_TIMEOUT_MS);
+      disconnect();
+      await tools.close();
+      context.fleet.close();
+      server.close();
+      await context.queues.close();
+      context.redis.disconnect();
+      await store.close();
+      await opened.close();
+    },
+  };
+}
+
+interface Opened {
+  readonly options: CoordinatorOptions;
+  readonly log: Logger;
+  readonly store: ObjectStore;
+  readonly clock: Clock;
+  readonly redis: RedisOptions;
+}
+
+async function buildContext({ options, log, store, clock, redis: endpoint }: Opened): Promise<Context> {
+  // A held job must not wait for a Redis that is gone: its commands fail after a while, and the operation aborts.
+  const redis = new Redis({ ...endpoint, maxRetriesPerRequest: 3, commandTimeout: 5_000 });
+  redis.on('error', (err) => log.error({ err }, 'redis'));
+  const [jobs, operations] = await Promise.all([JobTable.load(redis), OperationTable.load(redis)]);
+  const counters = new Counters(redis, clock);
+  const catalog = new Catalog(redis, store, jobs, log);
+  const { isRebuilt } = await rebuildIfIncomplete({ catalog, counters, jobs, log, redis, store });
+  const gathering = await Gathering.begin(redis, clock, { isRebuilt, timeMs: returnMs(options.leaseMs) });
+  return {
+    ...{ clock, log, redis, store, jobs, operations, counters, catalog },
+    fleet: new Fleet(clock, { leaseMs: options.leaseMs, heartbeatMs: options.heartbeatMs }, log),
+    locks: new JobLocks(),
+    running: new RunningOperations(),
+    queues: new Queues(endpoint, log),
+    transfers: new Transfers(),
+    gathering,
+    launching: new Set(),
+  };
+}
+
+/**
+ * Nodes that were alive when the state was last written, or that something in flight needs: they get their time to
+ * return, and operations found at the start wait for them.
+ */
+async function awaitedNodes({ jobs, operations, redis }: Context): Promise<Node[]> {
+  const needed = new Set([
+    ...jobs.all().flatMap(nodesOf),
+    ...operations.open().flatMap(({ nodes }) => nodes),
+  ]);
+  return (await loadNodes(redis)).filter(({ name, alive }) => alive || needed.has(name));
+}
+
+/** Until nothing is at work, or the time is over: agents thaw what they hold when their lease ends (F1). */
+async function untilQuiet({ clock, running }: Context, timeoutMs: number): Promise<void> {
+  if (running.isEmpty) return;
+  await new Promise<void>((resolve) => {
+    const end = () => {
+      cancel();
+      unsubscribe();
+      resolve();
+    };
+    const cancel = clock.after(timeoutMs, end);
+    const unsubscribe = running.quiet.subscribe(end);
+  });
+}

@@ -1,0 +1,70 @@
+/** One operation from its queue to its end, under its job's lock (E2). */
+import { HoldfastError, toHoldfastError } from '../../core/errors';
+import { toErrorDetail } from '../../core/rpc/errors';
+import { type Job, JobState } from '../../proto/gen/holdfast/v1/coordinator';
+import { CheckpointRunner } from '../checkpoint/runner';
+import type { Context } from '../context';
+import { concludeUnstartedRestart } from '../restart/conclude';
+import { RestartRunner } from '../restart/runner';
+import { hasMain, isEnded } from '../state/jobs';
+import { isOver, type OperationRecord } from '../state/operations';
+
+/** Whatever happens is in the record at the end; this rejects only when that cannot be stored. */
+export async function runOperation(context: Context, id: string): Promise<OperationRecord> {
+  const queued = await context.operations.get(id);
+  return context.locks.run(queued.operation.job, async () => {
+    const record = await context.operations.get(id);
+    if (isOver(record)) return record;
+    try {
+      return await start(context, record);
+    } catch (thrown) {
+      // It touched nothing: the coordinator of after the next start begins it anew.
+      if (toHoldfastError(thrown).code === 'COORDINATOR_UNAVAILABLE') return record;
+      return endUnstarted(context, await context.operations.get(id), thrown);
+    }
+  });
+}
+
+function start(context: Context, record: OperationRecord): Promise<OperationRecord> {
+  const job = context.jobs.get(record.operation.job);
+  if (record.request.kind === 'restart') {
+    if (record.request.automatic && job.state !== JobState.RESTARTING) {
+      throw new HoldfastError(
+        'WRONG_STATE',
+        `job ${job.id} is ${job.state}: there is nothing to restart any more`,
+      );
+    }
+    return new RestartRunner(context, record, record.request).run();
+  }
+  requireRunning(job);
+  return new CheckpointRunner(context, record).run();
+}
+
+function requireRunning(job: Job): void {
+  if (job.state === JobState.RUNNING && hasMain(job)) return;
+  if (job.state === JobState.RUNNING) {
+    throw new HoldfastError('WRONG_STATE', `the main tree of job ${job.id} has ended`, 'see the job');
+  }
+  const remedy = isEnded(job) ? 'restart it first' : 'wait until it runs';
+  throw new HoldfastError('WRONG_STATE', `job ${job.id} is ${job.state}, not running`, remedy);
+}
+
+/** It failed before anything was sent: there is nothing to undo. */
+async function endUnstarted(
+  context: Context,
+  record: OperationRecord,
+  thrown: unknown,
+): Promise<OperationRecord> {
+  const { clock, jobs, log, operations } = context;
+  const { operation, request } = record;
+  const error = toErrorDetail(thrown);
+  log.warn({ operation: operation.id, job: operation.job, err: thrown }, 'operation not started');
+  const job = jobs.find(operation.job);
+  if (request.kind === 'restart' && request.automatic && job?.state === JobState.RESTARTING) {
+    await concludeUnstartedRestart(context, job, error);
+  }
+  return operations.put({
+    ...record,
+    operation: { ...operation, error, phase: 'ABORTED', endedMs: clock.wallMs() },
+  });
+}

@@ -1,0 +1,33 @@
+/** What a failed restart leaves of its job: the state says what is true. */
+import type { ErrorDetail } from '../../proto/gen/holdfast/v1/agent';
+import { type Job, JobState } from '../../proto/gen/holdfast/v1/coordinator';
+import type { Context } from '../context';
+import { applyLoss, giveUp } from '../jobs/loss';
+import type { OperationRecord } from '../state/operations';
+import type { RestartRequest } from './prepare';
+
+/** After KILL nothing of the job runs; its generations are as they were (C2). */
+export async function concludeFailedRestart(
+  context: Context,
+  { operation }: OperationRecord,
+  request: RestartRequest,
+): Promise<void> {
+  const { jobs, clock } = context;
+  const cause = `its restart failed: ${operation.error?.message ?? 'unknown'}`;
+  const job = await jobs.update(operation.job, () => ({ trees: [], reason: cause }));
+  // An attempt counts against the job's limit, so this ends.
+  if (request.automatic) return applyLoss(context, job, cause);
+  await jobs.update(job.id, () => ({ state: JobState.STOPPED, endedMs: clock.wallMs() }));
+}
+
+/** Without a plan nothing was touched: the job is where its nodes are. Under its lock. */
+export async function concludeUnstartedRestart(
+  context: Context,
+  job: Job,
+  { code, message }: ErrorDetail,
+): Promise<void> {
+  // Who wants the job to end says what becomes of it.
+  if (code === 'ABORTED') return;
+  if (code !== 'WRONG_STATE') return giveUp(context, job, message);
+  await context.jobs.update(job.id, () => ({ state: JobState.RUNNING, reason: '' }));
+}

@@ -1,0 +1,101 @@
+/** PLAN: which generation, and which nodes take it over. */
+import { HoldfastError } from '../../core/errors';
+import type { Job } from '../../proto/gen/holdfast/v1/coordinator';
+import { type Manifest, RestartPolicy } from '../../proto/gen/holdfast/v1/manifest';
+import type { Context } from '../context';
+import { hasMain } from '../state/jobs';
+import type { OperationRequest } from '../state/operations';
+import { TIMEOUTS_MS } from '../timeouts';
+import { type Placement, planRestart } from './planner';
+
+export type RestartRequest = Extract<OperationRequest, { kind: 'restart' }>;
+
+export async function manifestFor(context: Context, job: Job, request: RestartRequest): Promise<Manifest> {
+  const { catalog } = context;
+  if (request.ckptId !== null)
+    return catalog.manifest(job.id, (await catalog.get(request.ckptId)).generation);
+  if (job.lastGeneration > 0) return catalog.manifest(job.id, job.lastGeneration);
+  throw new HoldfastError('NOT_FOUND', `job ${job.id} has no committed checkpoint`);
+}
+
+/**
+ * An automatic restart waits for a node that can take the job; a user is told at once, unless the coordinator has just
+ * started and does not know yet who is there.
+ * @throws HoldfastError NO_CAPABLE_NODE with the reason for every node; WRONG_STATE when the job runs after all; what the
+ *   signal was aborted with
+ */
+export async function placementsFor(
+  context: Context,
+  job: Job,
+  manifest: Manifest,
+  request: RestartRequest,
+  signal: AbortSignal,
+): Promise<Placement[]> {
+  const { clock, fleet, log } = context;
+  const deadlineMs = clock.monotonicMs() + (request.automatic ? TIMEOUTS_MS.capableNodes : 0);
+  for (;;) {
+    signal.throwIfAborted();
+    if (request.automatic) {
+      requireStillNeeded(context, job.id);
+      if (fleet.isSettling) {
+        await nextChange(context, Infinity, signal);
+        continue;
+      }
+    }
+    const plan = planRestart({
+      parts: manifest.nodes,
+      nodes: fleet.nodes().filter(({ name }) => fleet.isAlive(name)),
+      requested: request.nodes,
+      preferred: job.spec?.nodes ?? [],
+      // The policy limits what the coordinator does by itself, not what a user asks for.
+      policy: request.automatic
+        ? (job.spec?.restartPolicy ?? RestartPolicy.UNSPECIFIED)
+        : RestartPolicy.ANY_NODES,
+      load: loadOf(context, job.id),
+    });
+    if (plan.ok) return plan.placements;
+    const remainingMs = deadlineMs - clock.monotonicMs();
+    if (remainingMs <= 0 && !fleet.isSettling) {
+      throw new HoldfastError('NO_CAPABLE_NODE', plan.reason, 'add a node or start its agent');
+    }
+    log.warn({ job: job.id, reason: plan.reason }, 'the restart waits for a node');
+    await nextChange(context, request.automatic ? remainingMs : Infinity, signal);
+  }
+}
+
+/** Nodes that were only cut off, and are all back with their trees before anything was done: the job runs on. */
+function requireStillNeeded({ fleet, jobs }: Context, id: string): void {
+  // As it is now: trees may have ended since the restart was asked for.
+  const job = jobs.get(id);
+  const { incarnation, trees } = job;
+  const isWhole =
+    hasMain(job) &&
+    trees.every(({ node, treeId }) => fleet.stillHosts(node, { job: id, treeId, incarnation }));
+  if (isWhole) throw new HoldfastError('WRONG_STATE', `all nodes of job ${id} are back with it: it runs on`);
+}
+
+function loadOf({ jobs }: Context, exceptJob: string): Map<string, number> {
+  const load = new Map<string, number>();
+  for (const job of jobs.all()) {
+    if (job.id === exceptJob) continue;
+    for (const { node } of job.trees) load.set(node, (load.get(node) ?? 0) + 1);
+  }
+  return load;
+}
+
+/** Until a node comes or goes, the time is over, or nobody wants the plan any more. */
+function nextChange({ clock, fleet }: Context, withinMs: number, signal: AbortSignal): Promise<void> {
+  return new Promise((resolve) => {
+    const end = () => {
+      for (const stop of stops) stop();
+      resolve();
+    };
+    const stops = [
+      fleet.registered.subscribe(end),
+      fleet.lost.subscribe(end),
+      () => signal.removeEventListener('abort', end),
+    ];
+    signal.addEventListener('abort', end);
+    if (Number.isFinite(withinMs)) stops.push(clock.after(withinMs, end));
+  });
+}

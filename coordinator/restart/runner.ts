@@ -1,0 +1,202 @@
+/** The effects of a restart: durable phases, commands to agents, and what changes for the job. */
+import { type FaultPoint, faultPoint } from '../../core/faults';
+import { toErrorDetail } from '../../core/rpc/errors';
+import { type Job, JobState, type PlacedTree } from '../../proto/gen/holdfast/v1/coordinator';
+import type { Manifest } from '../../proto/gen/holdfast/v1/manifest';
+import type { Context } from '../context';
+import { drive, type Transition } from '../operations/drive';
+import { errorOf, type Failure, failureOf } from '../operations/failure';
+import { listening } from '../operations/listening';
+import { Mailbox } from '../operations/mailbox';
+import { nodesOf } from '../state/jobs';
+import type { OperationRecord } from '../state/operations';
+import { addressMap, cumulativeAliases } from './addresses';
+import { concludeFailedRestart } from './conclude';
+import {
+  abortFoundRestart,
+  beginRestart,
+  type NodePhase,
+  type Phase,
+  type RestartEffect,
+  type RestartEvent,
+  type RestartState,
+  restartMachine,
+} from './machine';
+import type { Placement } from './planner';
+import { manifestFor, placementsFor, type RestartRequest } from './prepare';
+import { sendPhase } from './send';
+import { stagesFor } from './stage';
+
+const FAULT_AFTER_ENTRY: Partial<Record<Phase, FaultPoint>> = {
+  RESTORE: 'coordinator.restart.staged',
+  RESUME: 'coordinator.restart.barrier',
+};
+
+export class RestartRunner {
+  readonly #mailbox = new Mailbox<RestartEvent>();
+  readonly #planning = new AbortController();
+  #placements: readonly Placement[] = [];
+  #manifest: Manifest | null = null;
+  readonly #rootPids = new Map<string, number>();
+
+  constructor(
+    private readonly context: Context,
+    private record: OperationRecord,
+    private readonly request: RestartRequest,
+  ) {}
+
+  /** Under the job's lock. @throws HoldfastError when there is no plan: nothing was touched */
+  run(): Promise<OperationRecord> {
+    this.#change({ phase: 'PLAN' });
+    return this.#listening(() => this.#begin());
+  }
+
+  /** An attempt that this coordinator found unfinished at its start. */
+  resume(failure: Failure): Promise<OperationRecord> {
+    return this.#listening(() => this.#drive(abortFoundRestart(this.record.nodes, failure)));
+  }
+
+  async #listening(work: () => Promise<void>): Promise<OperationRecord> {
+    const { context, record } = this;
+    const nodes = () => this.record.nodes;
+    await listening(context, record.operation, nodes, (event) => this.#hear(event), work);
+    return this.record;
+  }
+
+  /** PLAN has touched nothing: it may be given up at once, and a lost node only means another plan. */
+  #hear(event: RestartEvent): void {
+    if (this.record.operation.phase !== 'PLAN') this.#mailbox.post(event);
+    else if (event.type === 'abort' && event.failure.code !== 'NODE_LOST')
+      this.#planning.abort(errorOf(event.failure));
+  }
+
+  async #begin(): Promise<void> {
+    const { context } = this;
+    const { signal } = this.#planning;
+    const job = context.jobs.get(this.record.operation.job);
+    await context.operations.put(this.record);
+    this.#manifest = await manifestFor(context, job, this.request);
+    this.#placements = await placementsFor(context, job, this.#manifest, this.request, signal);
+    faultPoint('coordinator.restart.plan');
+
+    const nodes = this.#placements.map(({ node }) => node.name);
+    this.record = { ...this.record, nodes };
+    this.#change({
+      epoch: await context.counters.nextEpoch(job.id),
+      generation: this.#manifest.header?.generation ?? 0,
+      ckptId: this.#manifest.header?.ckptId ?? 0,
+      decisions: this.#placements.map(({ reason }) => reason),
+      trees: this.#placedTrees(),
+    });
+    const hosts = nodesOf(context.jobs.get(job.id)).filter((node) => context.fleet.isAlive(node));
+    signal.throwIfAborted();
+    await this.#drive(beginRestart(nodes, hosts));
+  }
+
+  async #drive(start: Transition<RestartState, RestartEffect>): Promise<void> {
+    await drive(restartMachine, start, this.#mailbox, {
+      enter: (state) => this.#enter(state),
+      perform: ({ phase, nodes }) => {
+        for (const node of nodes) this.#send(phase, node);
+      },
+    });
+  }
+
+  async #enter(state: RestartState): Promise<Failure | null> {
+    const { context, record } = this;
+    try {
+      const error = state.failure === null ? undefined : toErrorDetail(errorOf(state.failure));
+      const endedMs = restartMachine.isOver(state) ? context.clock.wallMs() : 0;
+      this.#change({ phase: state.phase, error, endedMs });
+      if (state.phase === 'KILL')
+        await context.jobs.update(record.operation.job, (job) => this.#restarting(job));
+      if (state.phase === 'RUNNING') {
+        faultPoint('coordinator.restart.resumed');
+        this.#change({ trees: this.#placedTrees() });
+        await context.jobs.update(record.operation.job, (job) => this.#running(job));
+      }
+      if (state.phase === 'ABORTED') await concludeFailedRestart(context, this.record, this.request);
+      await context.operations.put(this.record);
+      this.#log(state);
+      const fault = FAULT_AFTER_ENTRY[state.phase];
+      if (fault !== undefined) faultPoint(fault);
+      return null;
+    } catch (thrown) {
+      context.log.error({ ...this.#fields(), phase: state.phase, err: thrown }, 'phase not entered');
+      return failureOf(thrown);
+    }
+  }
+
+  /** From here on trees of the older incarnation are stale wherever they are met (E3). */
+  #restarting(job: Job): Partial<Job> {
+    return {
+      state: JobState.RESTARTING,
+      incarnation: job.incarnation + 1,
+      restartCount: this.request.automatic ? job.restartCount + 1 : 0,
+      trees: this.#placedTrees(),
+      reason: `restarting from generation ${this.record.operation.generation}`,
+      exitCode: undefined,
+      endedMs: 0,
+    };
+  }
+
+  #running(job: Job): Partial<Job> {
+    const { outputPath } = this.request;
+    return {
+      state: JobState.RUNNING,
+      reason: '',
+      trees: this.#placedTrees(),
+      addressAliases: this.#aliases(),
+      spec: job.spec && outputPath !== '' ? { ...job.spec, outputPath } : job.spec,
+    };
+  }
+
+  #aliases() {
+    const earlier = this.#manifest?.container?.addressAliases ?? [];
+    return cumulativeAliases(earlier, addressMap(this.#placements));
+  }
+
+  #placedTrees(): PlacedTree[] {
+    return this.#placements.flatMap(({ part, node }) =>
+      part.trees.map(({ treeId, main }) => {
+        return { treeId, main, node: node.name, rootPid: this.#rootPids.get(treeId) ?? 0 };
+      }),
+    );
+  }
+
+  #send(phase: NodePhase, node: string): void {
+    const { operation } = this.record;
+    const stage = stagesFor({
+      placements: this.#placements,
+      incarnation: this.context.jobs.get(operation.job).incarnation,
+      aliases: this.#aliases(),
+      outputPath: this.request.outputPath,
+      lazy: this.request.lazy,
+    }).get(node);
+    sendPhase(this.context.fleet, operation, phase, node, stage).then(
+      (trees) => {
+        for (const { treeId, rootPid } of trees) this.#rootPids.set(treeId, rootPid);
+        this.#mailbox.post({ type: 'answered', phase, node });
+      },
+      (thrown) => this.#mailbox.post({ type: 'failed', phase, node, failure: failureOf(thrown) }),
+    );
+  }
+
+  #change(change: Partial<OperationRecord['operation']>): void {
+    this.record = { ...this.record, operation: { ...this.record.operation, ...change } };
+  }
+
+  #fields() {
+    const { id, job, generation, epoch } = this.record.operation;
+    return { operation: id, job, generation, epoch };
+  }
+
+  #log(state: RestartState): void {
+    const failure = state.failure?.message;
+    const { decisions } = this.record.operation;
+    this.context.log.info(
+      { ...this.#fields(), decisions, phase: state.phase, failure },
+      `restart ${state.phase}`,
+    );
+  }
+}

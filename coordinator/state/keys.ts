@@ -1,0 +1,27 @@
+/** Every Redis key of the coordinator; BullMQ's own start with QUEUE_PREFIX. */
+export const KEYS = {
+  /** hash: job id → Job as JSON */
+  jobs: 'holdfast:jobs',
+  /** hash: operation id → record as JSON, of operations that have not ended */
+  openOperations: 'holdfast:operations:open',
+  /** string per ended operation, with an expiry */
+  endedOperation: (id: string) => `holdfast:operation:${id}`,
+  /** hash: node name → Node as JSON */
+  nodes: 'holdfast:nodes',
+  /** hash: checkpoint id → summary as JSON; a cache of the store (C4) */
+  checkpoints: 'holdfast:checkpoints',
+  /** string, set once the cache is complete */
+  catalogComplete: 'holdfast:checkpoints:complete',
+  /** string with an expiry, while jobs that were rebuilt from the store wait for their nodes (jobs/gathering.ts) */
+  gathering: 'holdfast:gathering',
+  /** counters */
+  checkpointId: 'holdfast:counter:checkpoint',
+  epoch: (job: string) => `holdfast:counter:epoch:${job}`,
+  member: (job: string) => `holdfast:counter:member:${job}`,
+  /** hash: key prefix → JSON, of objects that still have to go (checkpoint/discard.ts) */
+  discards: 'holdfast:discards',
+  /** hash: key prefix → JSON, of imports that have not ended (transfer/records.ts) */
+  imports: 'holdfast:imports',
+} as const;
+
+export const QUEUE_PREFIX = 'holdfast:queue';

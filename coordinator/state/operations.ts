@@ -1,0 +1,111 @@
+/** Checkpoints and restarts: the open ones in memory and Redis, ended ones in Redis until they expire. */
+import type { Redis } from 'ioredis';
+import { z } from 'zod';
+import { HoldfastError } from '../../core/errors';
+import { Operation } from '../../proto/gen/holdfast/v1/coordinator';
+import { LiveMode } from '../../proto/gen/holdfast/v1/manifest';
+import { Signal } from '../signal';
+import { KEYS } from './keys';
+
+const ENDED_DAYS = 30;
+
+const requestSchema = z.discriminatedUnion('kind', [
+  z.object({
+    kind: z.literal('checkpoint'),
+    stop: z.boolean(),
+    periodic: z.boolean(),
+    live: z.enum(LiveMode).default(LiveMode.UNSPECIFIED),
+  }),
+  z.object({
+    kind: z.literal('restart'),
+    /** null: the newest committed generation when the operation starts. */
+    ckptId: z.number().nullable(),
+    nodes: z.array(z.string()),
+    outputPath: z.string(),
+    lazy: z.boolean().default(false),
+    /** The coordinator's own answer to a lost node. */
+    automatic: z.boolean(),
+  }),
+]);
+
+const recordSchema = z.object({
+  operation: z.unknown().transform((json) => Operation.fromJSON(json)),
+  request: requestSchema,
+  /** Everyone a command may have been sent to: whom an abort must reach. */
+  nodes: z.array(z.string()),
+  /** The manifest's text, from the COMMIT phase on. */
+  manifest: z.string().nullable(),
+  /** RELEASE was entered: with `stop`, trees may have been killed. */
+  hasReleased: z.boolean(),
+});
+
+export type OperationRequest = z.infer<typeof requestSchema>;
+export type OperationRecord = z.infer<typeof recordSchema>;
+
+export function isOver(record: OperationRecord): boolean {
+  return record.operation.endedMs > 0;
+}
+
+function encode(record: OperationRecord): string {
+  return JSON.stringify({ ...record, operation: Operation.toJSON(record.operation) });
+}
+
+export class OperationTable {
+  readonly changed = new Signal<OperationRecord>();
+  readonly #open = new Map<string, OperationRecord>();
+
+  private constructor(private readonly redis: Redis) {}
+
+  static async load(redis: Redis): Promise<OperationTable> {
+    const table = new OperationTable(redis);
+    for (const [id, json] of Object.entries(await redis.hgetall(KEYS.openOperations))) {
+      table.#open.set(id, recordSchema.parse(JSON.parse(json)));
+    }
+    return table;
+  }
+
+  /** Not ended, oldest first (ids sort by time). */
+  open(): OperationRecord[] {
+    return [...this.#open.values()].sort((a, b) => (a.operation.id < b.operation.id ? -1 : 1));
+  }
+
+  openOf(job: string): OperationRecord[] {
+    return this.open().filter((record) => record.operation.job === job);
+  }
+
+  /** @throws HoldfastError NOT_FOUND */
+  async get(id: string): Promise<OperationRecord> {
+    const open = this.#open.get(id);
+    if (open !== undefined) return open;
+    const json = await this.redis.get(KEYS.endedOperation(id));
+    if (json === null) {
+      throw new HoldfastError(
+        'NOT_FOUND',
+        `there is no operation ${id}`,
+        `they are kept for ${ENDED_DAYS} days`,
+      );
+    }
+    return recordSchema.parse(JSON.parse(json));
+  }
+
+  /** Visible at once, durable when the promise resolves. */
+  async put(record: OperationRecord): Promise<OperationRecord> {
+    const { id } = record.operation;
+    if (isOver(record)) this.#open.delete(id);
+    else this.#open.set(id, record);
+    this.changed.emit(record);
+    if (isOver(record)) await this.#putEnded(id, record);
+    else await this.redis.hset(KEYS.openOperations, id, encode(record));
+    return record;
+  }
+
+  async #putEnded(id: string, record: OperationRecord): Promise<void> {
+    // The manifest is in the store by now, or of no use.
+    const text = encode({ ...record, manifest: null });
+    await this.redis
+      .multi()
+      .set(KEYS.endedOperation(id), text, 'EX', ENDED_DAYS * 86_400)
+      .hdel(KEYS.openOperations, id)
+      .exec();
+  }
+}
