@@ -1,0 +1,111 @@
+/**
+ * Typed calls to the coordinator service over a UNIX socket. gRPC is loaded here, on the first connection,
+ * and nowhere else: commands that call nobody start without it.
+ */
+
+import type * as Grpc from '@grpc/grpc-js';
+import type * as Rpc from '../../core/rpc/errors';
+import type * as Generated from '../../proto/gen/holdfast/v1/coordinator';
+import type {
+  CoordinatorServiceService,
+  ExportResponse,
+  ImportResponse,
+  WatchRequest,
+  WatchResponse,
+} from '../../proto/gen/holdfast/v1/coordinator';
+import { chooseSocket } from './socket';
+import { upload } from './upload';
+
+type Methods = typeof CoordinatorServiceService;
+export type UnaryName = Exclude<keyof Methods, 'watch' | 'export' | 'import'>;
+export type Request<K extends UnaryName> = Parameters<Methods[K]['requestSerialize']>[0];
+export type Response<K extends UnaryName> = ReturnType<Methods[K]['responseDeserialize']>;
+export type Subject = NonNullable<WatchRequest['subject']>;
+
+/** Long enough for a coordinator that waits for an agent's answer, short enough for a person. */
+const CALL_TIMEOUT_MS = 120_000;
+
+export interface CallOptions {
+  /** Infinity waits as long as the answer takes. */
+  readonly timeoutMs?: number;
+}
+
+export interface Connection {
+  readonly socketPath: string;
+  /** Rejects with a HoldfastError. */
+  call<K extends UnaryName>(name: K, request: Request<K>, options?: CallOptions): Promise<Response<K>>;
+  /** Events until the server ends the stream; throws a HoldfastError when it breaks. Leaving the loop cancels. */
+  watch(subject: Subject, signal?: AbortSignal): AsyncIterable<WatchResponse>;
+  /** The parts of an export as they come, no faster than they are taken. Leaving the loop cancels. */
+  export(ckptId: number): AsyncIterable<ExportResponse>;
+  /** Sends the stream no faster than it is taken. Rejects with a HoldfastError, or with what the source throws. */
+  import(source: AsyncIterable<Uint8Array>): Promise<ImportResponse>;
+  close(): void;
+}
+
+/** @param socket value of --socket or HOLDFAST_SOCKET, see chooseSocket */
+export async function connect(socket: string | undefined): Promise<Connection> {
+  const socketPath = await chooseSocket(socket);
+  const grpc = require('@grpc/grpc-js') as typeof Grpc;
+  const generated = require('../../proto/gen/holdfast/v1/coordinator') as typeof Generated;
+  const { fromGrpcError } = require('../../core/rpc/errors') as typeof Rpc;
+
+  const client = new generated.CoordinatorServiceClient(
+    `unix:${socketPath}`,
+    grpc.credentials.createInsecure(),
+    {
+      // An agent that restarts is back within seconds; the default pause grows to two minutes.
+      'grpc.initial_reconnect_backoff_ms': 100,
+      'grpc.max_reconnect_backoff_ms': 2000,
+    },
+  );
+
+  return {
+    socketPath,
+    call: (name, request, options) =>
+      new Promise((resolve, reject) => {
+        const method = generated.CoordinatorServiceService[name] as unknown as Grpc.MethodDefinition<
+          Request<typeof name>,
+          Response<typeof name>
+        >;
+        const deadline = Date.now() + (options?.timeoutMs ?? CALL_TIMEOUT_MS);
+        client.makeUnaryRequest(
+          method.path,
+          method.requestSerialize,
+          method.responseDeserialize,
+          request,
+          new grpc.Metadata(),
+          { deadline },
+          (error, response) => {
+            if (error || response === undefined) reject(fromGrpcError(error));
+            else resolve(response);
+          },
+        );
+      }),
+    async *export(ckptId) {
+      const stream = client.export({ ckptId });
+      try {
+        for await (const part of stream) yield part as ExportResponse;
+      } catch (error) {
+        throw fromGrpcError(error);
+      } finally {
+        stream.cancel();
+      }
+    },
+    import: (source) => upload(client, source, fromGrpcError),
+    async *watch(subject, signal) {
+      const stream = client.watch({ subject });
+      const cancel = () => stream.cancel();
+      signal?.addEventListener('abort', cancel);
+      try {
+        for await (const event of stream) yield event as WatchResponse;
+      } catch (error) {
+        if (!signal?.aborted) throw fromGrpcError(error);
+      } finally {
+        signal?.removeEventListener('abort', cancel);
+        stream.cancel();
+      }
+    },
+    close: () => client.close(),
+  };
+}

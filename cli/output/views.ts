@@ -1,0 +1,135 @@
+/**
+ * The JSON that scripts see, field by field, so that a change of the protocol is not a change of the output.
+ * Every field is always there; what is unknown is null or empty. Times are Unix milliseconds.
+ */
+
+import type { ErrorDetail, Finding } from '../../proto/gen/holdfast/v1/agent';
+import type {
+  CheckpointSummary,
+  Job,
+  MemoryFilling,
+  Node,
+  Operation,
+} from '../../proto/gen/holdfast/v1/coordinator';
+import { formatTime } from './format';
+
+export type JobStateName =
+  | 'STARTING'
+  | 'RUNNING'
+  | 'RESTARTING'
+  | 'COMPLETED'
+  | 'FAILED'
+  | 'STOPPED'
+  | 'LOST'
+  | 'UNSPECIFIED';
+
+const withoutPrefix = (name: string, prefix: string) =>
+  name.startsWith(prefix) ? name.slice(prefix.length) : name;
+
+/** JOB_STATE_RUNNING → RUNNING. */
+export function jobState(job: Job): JobStateName {
+  return withoutPrefix(job.state, 'JOB_STATE_') as JobStateName;
+}
+
+export function hasEnded(job: Job): boolean {
+  return ['COMPLETED', 'FAILED', 'STOPPED', 'LOST'].includes(jobState(job));
+}
+
+/** How far the memory of a lazy restart is there; empty when all of it is. */
+export function fillingText({ filling }: Job): string {
+  if (filling.length === 0) return '';
+  const sum = (bytes: (tree: MemoryFilling) => number) =>
+    filling.reduce((total, tree) => total + bytes(tree), 0);
+  const percent = Math.floor(
+    (100 * sum((tree) => tree.residentBytes)) /
+      Math.max(
+        1,
+        sum((tree) => tree.totalBytes),
+      ),
+  );
+  const since = filling.map((tree) => tree.storeUnavailableSinceMs).filter((ms) => ms > 0);
+  const store = since.length > 0 ? `, store unavailable since ${formatTime(Math.min(...since))}` : '';
+  return `lazy: ${percent} % resident${store}`;
+}
+
+/** The job's nodes, the main tree's first, each once. */
+export function jobNodes(job: Job): string[] {
+  const trees = [...job.trees].sort((a, b) => Number(b.main) - Number(a.main));
+  return [...new Set(trees.map((tree) => tree.node))];
+}
+
+export function viewJob(job: Job) {
+  return {
+    id: job.id,
+    name: job.spec?.name ?? '',
+    state: jobState(job),
+    reason: job.reason,
+    exitCode: job.exitCode ?? null,
+    uid: job.spec?.uid ?? null,
+    command: job.spec?.argv ?? [],
+    workingDirectory: job.spec?.workingDirectory ?? '',
+    outputPath: job.spec?.outputPath ?? '',
+    intervalMs: job.spec?.intervalMs ?? 0,
+    restartPolicy: withoutPrefix(job.spec?.restartPolicy ?? '', 'RESTART_POLICY_'),
+    maxRestarts: job.spec?.maxRestarts ?? 0,
+    nodes: jobNodes(job),
+    trees: job.trees.map(({ treeId, node, rootPid, main }) => ({ treeId, node, rootPid, main })),
+    incarnation: job.incarnation,
+    restartCount: job.restartCount,
+    lastGeneration: job.lastGeneration,
+    filling: job.filling.map(({ node, treeId, residentBytes, totalBytes, storeUnavailableSinceMs }) => {
+      return { node, treeId, residentBytes, totalBytes, storeUnavailableSinceMs };
+    }),
+    tracked: job.tracked,
+    createdMs: job.createdMs,
+    endedMs: job.endedMs,
+  };
+}
+
+export function viewCheckpoint(summary: CheckpointSummary) {
+  const { _unknownFields, ...fields } = summary;
+  return fields;
+}
+
+export function viewNode(node: Node) {
+  return {
+    name: node.name,
+    alive: node.alive,
+    lastSeenMs: node.lastSeenMs,
+    version: node.version,
+    hostname: node.facts?.hostname ?? '',
+    addresses: node.facts?.addresses ?? [],
+    architecture: node.facts?.architecture ?? '',
+    kernelRelease: node.facts?.kernelRelease ?? '',
+    criuVersion: node.facts?.criuVersion ?? '',
+    memoryBytes: node.facts?.memoryBytes ?? 0,
+    cpuFlags: node.facts?.cpuFlags ?? [],
+  };
+}
+
+function viewError(error: ErrorDetail | undefined) {
+  return error ? { code: error.code, message: error.message, remedy: error.remedy } : null;
+}
+
+function viewFinding({ node, pid, fd, object, problem, remedy }: Finding) {
+  return { node, pid, fd, object, problem, remedy };
+}
+
+export function viewOperation(operation: Operation) {
+  return {
+    id: operation.id,
+    kind: withoutPrefix(operation.kind, 'OPERATION_KIND_'),
+    job: operation.job,
+    ckptId: operation.ckptId,
+    generation: operation.generation,
+    epoch: operation.epoch,
+    phase: operation.phase,
+    error: viewError(operation.error),
+    findings: operation.findings.map(viewFinding),
+    decisions: operation.decisions,
+    summary: operation.summary ? viewCheckpoint(operation.summary) : null,
+    trees: operation.trees.map(({ treeId, node, rootPid, main }) => ({ treeId, node, rootPid, main })),
+    startedMs: operation.startedMs,
+    endedMs: operation.endedMs,
+  };
+}
