@@ -1,0 +1,174 @@
+# bash completion for holdfast; made by `holdfast completion bash`
+
+_holdfast_ids() { holdfast __complete "$1" 2>/dev/null; }
+
+_holdfast() {
+  local cur=${COMP_WORDS[COMP_CWORD]} prev=${COMP_WORDS[COMP_CWORD-1]} path='' index next
+  for ((index = 1; index < COMP_CWORD; index++)); do
+    next="${path:+$path }${COMP_WORDS[index]}"
+    case "$next" in
+      'run'|'checkpoint'|'restart'|'jobs'|'checkpoints'|'info'|'nodes'|'kill'|'export'|'import'|'catalog'|'catalog rebuild'|'agent'|'agent check'|'coordinator'|'ca'|'ca init'|'ca issue'|'rsh'|'completion'|'version') path=$next ;;
+      *) break ;;
+    esac
+  done
+  case "$path" in
+    '')
+      if [[ $cur == -* ]]; then COMPREPLY=($(compgen -W '--version -V --help -h' -- "$cur")); return; fi
+      COMPREPLY=($(compgen -W 'run checkpoint restart jobs checkpoints info nodes kill export import catalog agent coordinator ca rsh completion version' -- "$cur")) ;;
+    'run')
+      case "$prev" in
+        --name) COMPREPLY=(); return ;;
+        --nodes) COMPREPLY=($(compgen -W "$(_holdfast_ids nodes)" -- "$cur")); return ;;
+        --node) COMPREPLY=($(compgen -W "$(_holdfast_ids nodes)" -- "$cur")); return ;;
+        --every) COMPREPLY=(); return ;;
+        --live) COMPREPLY=($(compgen -W 'never auto always' -- "$cur")); return ;;
+        --restart) COMPREPLY=($(compgen -W 'never same any' -- "$cur")); return ;;
+        --max-restarts) COMPREPLY=(); return ;;
+        --output) COMPREPLY=($(compgen -f -- "$cur")); return ;;
+        --socket) COMPREPLY=($(compgen -f -- "$cur")); return ;;
+      esac
+      if [[ $cur == -* ]]; then COMPREPLY=($(compgen -W '--name --nodes --node --every --live --restart --max-restarts --output --detach -d --json --socket --help -h' -- "$cur")); return; fi
+      COMPREPLY=($(compgen -c -- "$cur")) ;;
+    'checkpoint')
+      case "$prev" in
+        --live) COMPREPLY=($(compgen -W 'never auto always' -- "$cur")); return ;;
+        --socket) COMPREPLY=($(compgen -f -- "$cur")); return ;;
+      esac
+      if [[ $cur == -* ]]; then COMPREPLY=($(compgen -W '--stop --live --json --socket --help -h' -- "$cur")); return; fi
+      COMPREPLY=($(compgen -W "$(_holdfast_ids jobs)" -- "$cur")) ;;
+    'restart')
+      case "$prev" in
+        --nodes) COMPREPLY=($(compgen -W "$(_holdfast_ids nodes)" -- "$cur")); return ;;
+        --output) COMPREPLY=($(compgen -f -- "$cur")); return ;;
+        --socket) COMPREPLY=($(compgen -f -- "$cur")); return ;;
+      esac
+      if [[ $cur == -* ]]; then COMPREPLY=($(compgen -W '--nodes --output --lazy --detach -d --json --socket --help -h' -- "$cur")); return; fi
+      COMPREPLY=($(compgen -W "$(_holdfast_ids checkpoints)" -- "$cur"; compgen -W "$(_holdfast_ids jobs)" -- "$cur")) ;;
+    'jobs')
+      case "$prev" in
+        --socket) COMPREPLY=($(compgen -f -- "$cur")); return ;;
+      esac
+      if [[ $cur == -* ]]; then COMPREPLY=($(compgen -W '--all -a --json --socket --help -h' -- "$cur")); return; fi
+      COMPREPLY=() ;;
+    'checkpoints')
+      case "$prev" in
+        --socket) COMPREPLY=($(compgen -f -- "$cur")); return ;;
+      esac
+      if [[ $cur == -* ]]; then COMPREPLY=($(compgen -W '--json --socket --help -h' -- "$cur")); return; fi
+      COMPREPLY=($(compgen -W "$(_holdfast_ids jobs)" -- "$cur")) ;;
+    'info')
+      case "$prev" in
+        --socket) COMPREPLY=($(compgen -f -- "$cur")); return ;;
+      esac
+      if [[ $cur == -* ]]; then COMPREPLY=($(compgen -W '--json --socket --help -h' -- "$cur")); return; fi
+      COMPREPLY=($(compgen -W "$(_holdfast_ids checkpoints)" -- "$cur"; compgen -W "$(_holdfast_ids jobs)" -- "$cur"; compgen -W "$(_holdfast_ids nodes)" -- "$cur")) ;;
+    'nodes')
+      case "$prev" in
+        --socket) COMPREPLY=($(compgen -f -- "$cur")); return ;;
+      esac
+      if [[ $cur == -* ]]; then COMPREPLY=($(compgen -W '--json --socket --help -h' -- "$cur")); return; fi
+      COMPREPLY=() ;;
+    'kill')
+      case "$prev" in
+        -s|--signal) COMPREPLY=($(compgen -W 'TERM INT KILL HUP USR1 USR2 STOP CONT' -- "$cur")); return ;;
+        --socket) COMPREPLY=($(compgen -f -- "$cur")); return ;;
+      esac
+      if [[ $cur == -* ]]; then COMPREPLY=($(compgen -W '--signal -s --json --socket --help -h' -- "$cur")); return; fi
+      COMPREPLY=($(compgen -W "$(_holdfast_ids jobs)" -- "$cur")) ;;
+    'export')
+      case "$prev" in
+        --socket) COMPREPLY=($(compgen -f -- "$cur")); return ;;
+      esac
+      if [[ $cur == -* ]]; then COMPREPLY=($(compgen -W '--json --socket --help -h' -- "$cur")); return; fi
+      COMPREPLY=($(compgen -W "$(_holdfast_ids checkpoints)" -- "$cur")) ;;
+    'import')
+      case "$prev" in
+        --socket) COMPREPLY=($(compgen -f -- "$cur")); return ;;
+      esac
+      if [[ $cur == -* ]]; then COMPREPLY=($(compgen -W '--json --socket --help -h' -- "$cur")); return; fi
+      COMPREPLY=() ;;
+    'catalog')
+      if [[ $cur == -* ]]; then COMPREPLY=($(compgen -W '--help -h' -- "$cur")); return; fi
+      COMPREPLY=($(compgen -W 'rebuild' -- "$cur")) ;;
+    'catalog rebuild')
+      case "$prev" in
+        --socket) COMPREPLY=($(compgen -f -- "$cur")); return ;;
+      esac
+      if [[ $cur == -* ]]; then COMPREPLY=($(compgen -W '--json --socket --help -h' -- "$cur")); return; fi
+      COMPREPLY=() ;;
+    'agent')
+      case "$prev" in
+        --coordinator) COMPREPLY=(); return ;;
+        --node) COMPREPLY=(); return ;;
+        --address) COMPREPLY=(); return ;;
+        --store) COMPREPLY=(); return ;;
+        --tls) COMPREPLY=($(compgen -d -- "$cur")); return ;;
+        --socket) COMPREPLY=($(compgen -f -- "$cur")); return ;;
+        --run-dir) COMPREPLY=($(compgen -d -- "$cur")); return ;;
+        --memory-budget) COMPREPLY=(); return ;;
+        --local-root) COMPREPLY=($(compgen -d -- "$cur")); return ;;
+        --criu) COMPREPLY=($(compgen -f -- "$cur")); return ;;
+        --remote-shell) COMPREPLY=($(compgen -f -- "$cur")); return ;;
+        --compression) COMPREPLY=($(compgen -W 'auto zstd lz4 shuffle-lz4 none' -- "$cur")); return ;;
+        --tracker) COMPREPLY=($(compgen -W 'probe write-protect soft-dirty fingerprint' -- "$cur")); return ;;
+        --compression-level) COMPREPLY=(); return ;;
+        --max-upload-rate) COMPREPLY=(); return ;;
+        --nice) COMPREPLY=(); return ;;
+        --encryption-keys) COMPREPLY=($(compgen -d -- "$cur")); return ;;
+        --encryption-key-command) COMPREPLY=($(compgen -f -- "$cur")); return ;;
+        --log-level) COMPREPLY=(); return ;;
+      esac
+      if [[ $cur == -* ]]; then COMPREPLY=($(compgen -W '--coordinator --node --address --store --tls --insecure-loopback --socket --run-dir --memory-budget --local-root --criu --remote-shell --compression --tracker --compression-level --max-upload-rate --nice --encryption-keys --encryption-key-command --log-level --json --help -h' -- "$cur")); return; fi
+      COMPREPLY=($(compgen -W 'check' -- "$cur")) ;;
+    'agent check')
+      case "$prev" in
+        --criu) COMPREPLY=($(compgen -f -- "$cur")); return ;;
+        --run-dir) COMPREPLY=($(compgen -d -- "$cur")); return ;;
+      esac
+      if [[ $cur == -* ]]; then COMPREPLY=($(compgen -W '--json --criu --run-dir --help -h' -- "$cur")); return; fi
+      COMPREPLY=() ;;
+    'coordinator')
+      case "$prev" in
+        --listen) COMPREPLY=(); return ;;
+        --state-dir) COMPREPLY=($(compgen -d -- "$cur")); return ;;
+        --redis) COMPREPLY=(); return ;;
+        --store) COMPREPLY=(); return ;;
+        --tls) COMPREPLY=($(compgen -d -- "$cur")); return ;;
+        --tls-name) COMPREPLY=(); return ;;
+        --socket) COMPREPLY=($(compgen -f -- "$cur")); return ;;
+        --lease) COMPREPLY=(); return ;;
+        --log-level) COMPREPLY=(); return ;;
+      esac
+      if [[ $cur == -* ]]; then COMPREPLY=($(compgen -W '--listen --state-dir --redis --store --tls --tls-name --insecure-loopback --socket --lease --log-level --json --help -h' -- "$cur")); return; fi
+      COMPREPLY=() ;;
+    'ca')
+      if [[ $cur == -* ]]; then COMPREPLY=($(compgen -W '--help -h' -- "$cur")); return; fi
+      COMPREPLY=($(compgen -W 'init issue' -- "$cur")) ;;
+    'ca init')
+      case "$prev" in
+        --name) COMPREPLY=(); return ;;
+      esac
+      if [[ $cur == -* ]]; then COMPREPLY=($(compgen -W '--name --json --help -h' -- "$cur")); return; fi
+      COMPREPLY=($(compgen -d -- "$cur")) ;;
+    'ca issue')
+      case "$prev" in
+        --role) COMPREPLY=($(compgen -W 'node coordinator' -- "$cur")); return ;;
+        --host) COMPREPLY=($(compgen -W "$(_holdfast_ids nodes)" -- "$cur")); return ;;
+        --dir) COMPREPLY=($(compgen -d -- "$cur")); return ;;
+        --days) COMPREPLY=(); return ;;
+      esac
+      if [[ $cur == -* ]]; then COMPREPLY=($(compgen -W '--role --host --dir --days --json --help -h' -- "$cur")); return; fi
+      COMPREPLY=() ;;
+    'rsh')
+      if [[ $cur == -* ]]; then COMPREPLY=($(compgen -W '--help -h' -- "$cur")); return; fi
+      COMPREPLY=($(compgen -W "$(_holdfast_ids nodes)" -- "$cur"; compgen -c -- "$cur")) ;;
+    'completion')
+      if [[ $cur == -* ]]; then COMPREPLY=($(compgen -W '--help -h' -- "$cur")); return; fi
+      COMPREPLY=($(compgen -W 'bash zsh fish' -- "$cur")) ;;
+    'version')
+      if [[ $cur == -* ]]; then COMPREPLY=($(compgen -W '--json --help -h' -- "$cur")); return; fi
+      COMPREPLY=() ;;
+  esac
+}
+
+complete -o filenames -o bashdefault -F _holdfast holdfast
