@@ -1,0 +1,208 @@
+/** Subcommands that ask once and print: lists, info, kill, catalog, errors. */
+
+import { HoldfastError } from '../../../core/errors';
+import { JobState } from '../../../proto/gen/holdfast/v1/coordinator';
+import { useCli } from './support/fixture';
+import { JOB_ID, job, manifest, node, summary } from './support/messages';
+
+const cli = useCli();
+
+const notFound = (what: string) => {
+  throw new HoldfastError('NOT_FOUND', `${what} does not exist`, 'look again');
+};
+
+test('jobs: a table, or JSON with every field', async () => {
+  const asked: boolean[] = [];
+  cli.coordinator.on({
+    listJobs: ({ all }) => {
+      asked.push(all);
+      return { jobs: [job(), job({ id: 'j-2', state: JobState.FAILED, exitCode: 139, lastGeneration: 0 })] };
+    },
+  });
+  const table = await cli.run(['jobs']);
+  expect(table.stderr).toBe('');
+  const [titles, first, second] = table.stdout.split('\n');
+  expect(titles).toMatch(/^JOB +NAME +UID +STATE +NODES +GEN/);
+  expect(first).toMatch(
+    new RegExp(`^${JOB_ID} +simulate +1000 +RUNNING +n1,n2 +2 +0 +.* ./simulate --title 'two words'$`),
+  );
+  expect(second).toMatch(/FAILED .* - .*exit 139/);
+
+  const json = await cli.run(['jobs', '--all', '--json']);
+  expect(asked).toEqual([false, true]);
+  const { jobs } = JSON.parse(json.stdout);
+  expect(jobs[0]).toEqual({
+    id: JOB_ID,
+    name: 'simulate',
+    state: 'RUNNING',
+    reason: '',
+    filling: [],
+    exitCode: null,
+    uid: 1000,
+    command: ['./simulate', '--title', 'two words'],
+    workingDirectory: '/shared/run',
+    outputPath: '/shared/run/out',
+    intervalMs: 600_000,
+    restartPolicy: 'ANY_NODES',
+    maxRestarts: 3,
+    nodes: ['n1', 'n2'],
+    trees: [
+      { treeId: 'm1', node: 'n2', rootPid: 22, main: false },
+      { treeId: 'main', node: 'n1', rootPid: 11, main: true },
+    ],
+    incarnation: 1,
+    restartCount: 0,
+    lastGeneration: 2,
+    tracked: false,
+    createdMs: 1_700_000_000_000,
+    endedMs: 0,
+  });
+  expect(jobs[1]).toMatchObject({ state: 'FAILED', exitCode: 139 });
+});
+
+test('checkpoints, of all jobs or one', async () => {
+  const asked: string[] = [];
+  cli.coordinator.on({
+    listCheckpoints: (request) => {
+      asked.push(request.job);
+      return { checkpoints: [summary] };
+    },
+  });
+  const table = await cli.run(['checkpoints']);
+  expect(table.stdout).toMatch(new RegExp(`17  ${JOB_ID} +3 .* n1,n2 +6 +150 MiB +1.5 KiB +85 ms +1.2 s\n$`));
+  const json = await cli.run(['checkpoints', JOB_ID, '--json']);
+  expect(JSON.parse(json.stdout)).toEqual({ checkpoints: [summary] });
+  expect(asked).toEqual(['', JOB_ID]);
+});
+
+test('nodes', async () => {
+  cli.coordinator.on({ listNodes: () => ({ nodes: [node(), node({ name: 'n2', alive: false })] }) });
+  const table = await cli.run(['nodes']);
+  expect(table.stdout).toMatch(/n1 +up .*10.0.0.1,10.1.0.1 +x64 +6.18.0 +4.2 +8.0 GiB/);
+  expect(table.stdout).toMatch(/n2 +LOST/);
+  const { nodes } = JSON.parse((await cli.run(['nodes', '--json'])).stdout);
+  expect(nodes[1]).toEqual({
+    name: 'n2',
+    alive: false,
+    lastSeenMs: 1_700_000_000_000,
+    version: '0.1.0',
+    hostname: 'node-one',
+    addresses: ['10.0.0.1', '10.1.0.1'],
+    architecture: 'x64',
+    kernelRelease: '6.18.0',
+    criuVersion: '4.2',
+    memoryBytes: 8 * 1024 ** 3,
+    cpuFlags: ['avx2'],
+  });
+});
+
+test('empty lists are told in words', async () => {
+  cli.coordinator.on({
+    listJobs: () => ({ jobs: [] }),
+    listNodes: () => ({ nodes: [] }),
+    listCheckpoints: () => ({ checkpoints: [] }),
+  });
+  expect((await cli.run(['jobs'])).stdout).toBe('no jobs\n');
+  expect((await cli.run(['nodes'])).stdout).toBe('no nodes have registered\n');
+  expect((await cli.run(['checkpoints'])).stdout).toBe('no checkpoints\n');
+});
+
+test('info: a checkpoint with its nodes, trees, tasks and files', async () => {
+  const whole = manifest('/shared/run/out', 100);
+  cli.coordinator.on({ getCheckpoint: () => ({ manifest: whole, summary }) });
+  const { stdout, code } = await cli.run(['info', '17']);
+  expect(code).toBe(0);
+  for (const part of [
+    /checkpoint: +17/,
+    /held: +85 ms/,
+    /Node n1/,
+    /tree: +main \(main\)/,
+    /memory: +150 MiB captured in 40 chunks, 1.5 KiB stored/,
+    / 2 +1 +9 +simulate/,
+    /100 B +append +\/shared\/run\/out/,
+    /4.0 KiB +read +\/shared\/input.dat/,
+  ]) {
+    expect(stdout).toMatch(part);
+  }
+  const json = JSON.parse((await cli.run(['info', '17', '--json'])).stdout);
+  expect(json.checkpoint).toEqual(summary);
+  expect(json.manifest).toMatchObject({ format: 'holdfast-manifest', header: { job: JOB_ID } });
+});
+
+test('info: a job, a node, or neither', async () => {
+  cli.coordinator.on({
+    getJob: (request) => (request.job === JOB_ID ? { job: job() } : notFound(request.job)),
+    listNodes: () => ({ nodes: [node()] }),
+  });
+  const found = await cli.run(['info', JOB_ID]);
+  expect(found.stdout).toMatch(/state: +RUNNING\n/);
+  expect(found.stdout).toMatch(/checkpoints: +every 10m 0s\n/);
+  expect(found.stdout).toMatch(/main +n1 +11\n/);
+  expect((await cli.run(['info', 'n1'])).stdout).toMatch(/host name: +node-one\n/);
+  expect(JSON.parse((await cli.run(['info', 'n1', '--json'])).stdout).node.name).toBe('n1');
+  const neither = await cli.run(['info', 'nobody']);
+  expect(neither.code).toBe(3);
+  expect(neither.stderr).toMatch(/^holdfast: NOT_FOUND: no job or node is called nobody\n {2}remedy: see /);
+});
+
+test('kill sends the signal asked for', async () => {
+  const sent: unknown[] = [];
+  cli.coordinator.on({
+    killJob: (request) => {
+      sent.push([request.job, request.signal]);
+      return {};
+    },
+  });
+  expect((await cli.run(['kill', JOB_ID])).code).toBe(0);
+  const json = await cli.run(['kill', JOB_ID, '--signal', 'SIGUSR1', '--json']);
+  expect(JSON.parse(json.stdout)).toEqual({ job: JOB_ID, signal: 10 });
+  expect(sent).toEqual([
+    [JOB_ID, 15],
+    [JOB_ID, 10],
+  ]);
+});
+
+test('catalog rebuild', async () => {
+  cli.coordinator.on({ rebuildCatalog: () => ({ jobs: 1, checkpoints: 12 }) });
+  expect((await cli.run(['catalog', 'rebuild'])).stdout).toBe('the catalog has 12 checkpoints of 1 job\n');
+  expect(JSON.parse((await cli.run(['catalog', 'rebuild', '--json'])).stdout)).toEqual({
+    jobs: 1,
+    checkpoints: 12,
+  });
+});
+
+test.each([
+  ['PERMISSION_DENIED', 4],
+  ['WRONG_STATE', 5],
+  ['INTERNAL', 70],
+] as const)('an error %s keeps its code, words and exit code %d over the wire', async (code, exitCode) => {
+  cli.coordinator.on({
+    listJobs: () => {
+      throw new HoldfastError(code, 'cause \u001b[31m', 'rémède');
+    },
+  });
+  const plain = await cli.run(['jobs']);
+  expect(plain).toMatchObject({
+    code: exitCode,
+    stdout: '',
+    stderr: `holdfast: ${code}: cause ?[31m\n  remedy: rémède\n`,
+  });
+  const json = await cli.run(['jobs', '--json']);
+  expect(json.code).toBe(exitCode);
+  expect(JSON.parse(json.stderr).error).toMatchObject({ code, remedy: 'rémède' });
+});
+
+test('a socket that nobody listens on', async () => {
+  const result = await cli.run(['jobs', '--socket', '/nonexistent/agent.sock']);
+  expect(result.code).toBe(8);
+  expect(result.stderr).toMatch(
+    /^holdfast: COORDINATOR_UNAVAILABLE: nothing listens on \/nonexistent\/agent.sock\n {2}remedy: .*HOLDFAST_SOCKET/,
+  );
+});
+
+test('--socket wins over HOLDFAST_SOCKET', async () => {
+  cli.coordinator.on({ listJobs: () => ({ jobs: [] }) });
+  const { socketPath } = cli.coordinator;
+  const result = await cli.run(['jobs', '--socket', socketPath], { HOLDFAST_SOCKET: '/nonexistent' });
+  expect(result.stdout).toBe('no jobs\n');
+});

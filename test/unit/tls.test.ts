@@ -1,0 +1,138 @@
+/** Certificates: who gets in, who does not, and who is believed to be whom. */
+import { mkdtemp, rm, stat } from 'node:fs/promises';
+import { join } from 'node:path';
+import { type ChannelCredentials, credentials } from '@grpc/grpc-js';
+import { type Coordinator, startCoordinator } from '../../coordinator/main';
+import { channelOptions } from '../../core/rpc/channel';
+import { invoke } from '../../core/rpc/handlers';
+import { identityMetadata } from '../../core/rpc/identity';
+import { issueAuthority, issueCertificate } from '../../core/tls/authority';
+import { clientCredentials, coordinatorNameIn } from '../../core/tls/credentials';
+import { CoordinatorServiceClient } from '../../proto/gen/holdfast/v1/coordinator';
+import type { ObjectStore } from '../../store/contract';
+import { FakeAgent } from './coordinator/support/fakeAgent';
+
+let directory: string;
+let tls: string;
+let foreign: string;
+let coordinator: Coordinator;
+const NO_STORE = {} as ObjectStore;
+
+beforeAll(async () => {
+  directory = await mkdtemp('/tmp/hf-tls-');
+  [tls, foreign] = [join(directory, 'tls'), join(directory, 'foreign')];
+  for (const place of [tls, foreign]) {
+    await issueAuthority(place);
+    await issueCertificate(place, { name: 'n1', role: 'node' });
+  }
+  await issueCertificate(tls, { name: 'n2', role: 'node', hosts: ['127.0.0.1'] });
+  await issueCertificate(tls, { name: 'head', role: 'coordinator', hosts: ['127.0.0.1', 'localhost'] });
+  coordinator = await startCoordinator(options(tls), parts);
+});
+
+afterAll(async () => {
+  await coordinator.close();
+  await rm(directory, { recursive: true, force: true });
+});
+
+const parts = { peerCredentials: () => ({ pid: 1, uid: 0, gid: 0 }) };
+
+const options = (tlsDirectory: string) => ({
+  listen: '127.0.0.1:0',
+  tlsDirectory,
+  stateDirectory: join(directory, 'state'),
+  storeUrl: `file://${join(directory, 'store')}`,
+  toolsSocket: join(directory, 'run', 'coordinator.sock'),
+  logLevel: 'silent',
+});
+
+async function connect(node: string, channel: ChannelCredentials): Promise<void> {
+  const { address } = coordinator;
+  const agent = new FakeAgent({ address, node, ip: '10.0.0.1', store: NO_STORE, credentials: channel });
+  try {
+    await agent.connect();
+  } finally {
+    agent.close();
+  }
+}
+
+test('a node with its own certificate is welcome', async () => {
+  await connect('n1', await clientCredentials(tls, 'n1'));
+});
+
+test('a node that gives another name than its certificate is refused', async () => {
+  await expect(connect('n2', await clientCredentials(tls, 'n1'))).rejects.toMatchObject({
+    code: 'UNAUTHENTICATED',
+    message: 'an agent with the certificate of node n1 says that it is node n2',
+  });
+});
+
+test('a certificate of another role is not a node', async () => {
+  await expect(connect('head', await clientCredentials(tls, 'head'))).rejects.toMatchObject({
+    code: 'UNAUTHENTICATED',
+    message: "the peer's certificate (head) is not a node's",
+  });
+});
+
+test('a certificate of another authority is refused in the handshake, from either side', async () => {
+  await expect(connect('n1', await clientCredentials(foreign, 'n1'))).rejects.toMatchObject({
+    code: 'COORDINATOR_UNAVAILABLE',
+  });
+});
+
+test('a peer without a certificate is refused', async () => {
+  const { readFile } = await import('node:fs/promises');
+  const authority = await readFile(join(tls, 'ca.crt'));
+  await expect(connect('n1', credentials.createSsl(authority))).rejects.toThrow();
+  await expect(connect('n1', credentials.createInsecure())).rejects.toThrow();
+});
+
+test('a node cannot serve as the coordinator', async () => {
+  const posing = await startCoordinator(
+    {
+      ...options(tls),
+      tlsName: 'n2',
+      stateDirectory: join(directory, 'state2'),
+      toolsSocket: join(directory, 'run', '2.sock'),
+    },
+    parts,
+  );
+  const channel = await clientCredentials(tls, 'n1');
+  const { address } = posing;
+  const agent = new FakeAgent({ address, node: 'n1', ip: '10.0.0.1', store: NO_STORE, credentials: channel });
+  await expect(agent.connect()).rejects.toMatchObject({ code: 'COORDINATOR_UNAVAILABLE' });
+  agent.close();
+  await posing.close();
+});
+
+test('a node forwards calls of its own users only', async () => {
+  const channel = await clientCredentials(tls, 'n1');
+  const client = new CoordinatorServiceClient(coordinator.address, channel, channelOptions());
+  const as = (node: string) => ({ metadata: identityMetadata({ uid: 1000, gid: 1000, pid: 1, node }) });
+  await expect(invoke(client, client.listJobs, { all: true }, as('n2'))).rejects.toMatchObject({
+    code: 'UNAUTHENTICATED',
+    message: 'node n1 forwards a call as if it were node n2',
+  });
+  expect(await invoke(client, client.listJobs, { all: true }, as('n1'))).toMatchObject({ jobs: [] });
+  const stream = client.watch({ subject: { $case: 'job', value: 'x' } }, as('n2').metadata);
+  await expect(stream.toArray()).rejects.toThrow('as if it were node n2');
+  client.close();
+});
+
+test('keys are private, and are never replaced', async () => {
+  for (const file of ['ca.key', 'ca.crt', 'n1.key', 'n1.crt']) {
+    expect((await stat(join(tls, file))).mode & 0o777).toBe(0o600);
+  }
+  await expect(issueAuthority(tls)).rejects.toMatchObject({ code: 'WRONG_STATE' });
+  await expect(issueCertificate(tls, { name: 'n1', role: 'node' })).rejects.toMatchObject({
+    code: 'WRONG_STATE',
+  });
+  await expect(issueCertificate(tls, { name: '../n1', role: 'node' })).rejects.toMatchObject({
+    code: 'INVALID_ARGUMENT',
+  });
+});
+
+test('the coordinator finds its own certificate, if there is exactly one', async () => {
+  expect(await coordinatorNameIn(tls)).toBe('head');
+  await expect(coordinatorNameIn(foreign)).rejects.toMatchObject({ code: 'INVALID_ARGUMENT' });
+});
