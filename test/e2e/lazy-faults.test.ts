@@ -1,10 +1,14 @@
 /** What fails while the memory of a lazily restarted job is being filled: the job ends as it should, or is ended. */
 import { readdirSync, readFileSync, renameSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
+import { HoldfastError } from '../../core/errors';
 import { FAULT_POINTS } from '../../core/faults';
+import { type ChunkPlace, startLazyFill } from '../../native';
 import { type Job, JobState } from '../../proto/gen/holdfast/v1/coordinator';
+import { openStore } from '../../store/open';
 import { readText, Stack } from '../harness/stack';
 import { compileVictim } from '../harness/victims';
+import { manifestsOf } from './generations';
 import { Operations } from './operations';
 import {
   Brake,
@@ -132,7 +136,7 @@ test('the store fails in between: threads wait, it is shown, and the job goes on
 test('a corrupt chunk ends the job with that reason', () =>
   told(stack, async () => {
     const job = await ended('corrupt');
-    damage(job.id);
+    await damage(job.id);
     await operations.restart(job.ckptId, [], true);
     expect((await state(job.id, JobState.LOST)).reason).toMatch(
       /lost its memory \(CORRUPT: (pack \d+|blob at \d+ of pack)/,
@@ -175,15 +179,34 @@ function readIfThere(path: string): string {
   }
 }
 
-/** Flips a bit in the last blob of the job's last pack. */
-function damage(id: string): void {
-  const root = join(stack.directory, 'store', 'objects', 'jobs', id);
-  const packs = readdirSync(root, { recursive: true, encoding: 'utf8' }).filter((path) =>
-    /pack-\d+$/.test(path),
-  );
-  const path = join(root, packs.sort().at(-1) ?? '');
+/**
+ * Flips a bit in the largest chunk that the index names: one of the array's. A pack has others, too, which were written again before
+ * the hold, or must be there before the job runs.
+ */
+async function damage(id: string): Promise<void> {
+  const root = join(stack.directory, 'store');
+  const store = openStore(`file://${root}`);
+  const tree = (await manifestsOf(store, id))[0]?.nodes[0]?.trees[0];
+  const index = await store.get(tree?.index?.key ?? '');
+  const [largest] = chunksOf(index).sort((a, b) => b.length - a.length);
+  const pack = tree?.packs[(largest?.pack ?? 0) - 1];
+  if (largest === undefined || pack === undefined) throw new Error('nothing is stored');
+  const path = join(root, 'objects', pack.key);
   const bytes = readFileSync(path);
-  const last = bytes.length - 100;
-  bytes.writeUInt8(bytes.readUInt8(last) ^ 1, last);
+  const inside = largest.offset + (largest.length >> 1);
+  bytes.writeUInt8(bytes.readUInt8(inside) ^ 1, inside);
   writeFileSync(path, bytes);
+}
+
+function chunksOf(index: Buffer): ChunkPlace[] {
+  const fill = startLazyFill(index, { threads: 1, onWanted: () => {}, onForked: () => {} });
+  const chunks: ChunkPlace[] = [];
+  try {
+    for (;;) chunks.push(fill.chunk(chunks.length));
+  } catch (thrown) {
+    if (!(thrown instanceof HoldfastError && thrown.code === 'INVALID_ARGUMENT')) throw thrown;
+    return chunks;
+  } finally {
+    fill.close();
+  }
 }
