@@ -12,6 +12,9 @@ export interface Clock {
 
 export const monotonicClock: Clock = { nowMs: () => performance.now() };
 
+/** What reading takes that has waited. */
+const UNREAD_MS = 50;
+
 export class Lease {
   private endsMs = 0;
   private readonly holds = new Set<Hold>();
@@ -45,10 +48,25 @@ export class Lease {
     return Math.max(0, Math.floor(this.endsMs - this.clock.nowMs()));
   }
 
+  /**
+   * This process may have stood still: an acknowledgement that has arrived meanwhile is read before the lease counts as over.
+   * Watchdogs count by themselves.
+   */
   private onTimer(): void {
     const remainingMs = this.remainingMs();
-    this.timer = remainingMs > 0 ? setTimeout(() => this.onTimer(), remainingMs).unref() : null;
-    if (remainingMs === 0) this.onEnd();
+    this.timer =
+      remainingMs > 0
+        ? setTimeout(() => this.onTimer(), remainingMs).unref()
+        : setTimeout(() => this.endUnlessRenewed(), UNREAD_MS).unref();
+  }
+
+  private endUnlessRenewed(): void {
+    if (this.remainingMs() > 0) {
+      this.onTimer();
+      return;
+    }
+    this.timer = null;
+    this.onEnd();
   }
 
   attach(hold: Hold): void {

@@ -34,7 +34,7 @@ export async function sweep(context: AgentContext): Promise<void> {
       await Snapshots.endAll(join(path, tree, 'snapshots.json'));
       await removeStaged(join(path, tree));
     }
-    await putBack(path);
+    await putBack(path, context.log);
     const found = intent.safeParse(readJson(join(path, 'intent.json')));
     if (found.success) await dropFence(found.data.job);
     rmSync(path, { recursive: true, force: true });

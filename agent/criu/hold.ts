@@ -27,6 +27,9 @@ export interface HoldOptions {
   readonly explain: () => string;
 }
 
+/** What CRIU may take from the open gate to its end. */
+const PASS_TIMEOUT_MS = 60_000;
+
 interface ExitEvent {
   readonly event: 'exit';
   readonly code: number | null;
@@ -93,7 +96,10 @@ export class Hold {
   /** Opens the gate; resolves with the hold's length when CRIU has ended well, else throws. */
   async pass(): Promise<number> {
     this.say('pass');
+    // A CRIU that hangs now would keep the tree frozen as long as the lease is renewed: it loses its lease instead (F1).
+    const late = setTimeout(() => this.say('lease 0'), PASS_TIMEOUT_MS).unref();
     const exit = await this.exit;
+    clearTimeout(late);
     if (exit.code !== 0 || exit.outcome !== 'passed') throw this.failure(exit);
     return exit.held_ms;
   }

@@ -3,6 +3,7 @@
  * found them, so that the job can still be restarted from a newer checkpoint.
  */
 import { join } from 'node:path';
+import type { Logger } from 'pino';
 import { z } from 'zod';
 import type { SharedFile } from '../../proto/gen/holdfast/v1/manifest';
 import { runTool } from '../run';
@@ -48,10 +49,14 @@ export async function rollBackRecorded(
   return tail;
 }
 
-/** Puts the tails back. Where the job has run since and has written, or nothing was cut yet, the file stays as it is. */
-export async function putBack(directory: string): Promise<void> {
+/**
+ * Puts the tails back. Where the job has run since and has written, or nothing was cut yet, the file stays as it is; a tail that
+ * is not put back stays beside its file (L2), and the log says so.
+ */
+export async function putBack(directory: string, log: Logger): Promise<void> {
   for (const { path, tail, sizeBytes, ...owner } of readRecords(directory)) {
     const command = ['sh', '-c', PUT_BACK, 'sh', path, String(sizeBytes), tail];
-    await runTool('setpriv', [...asUser(owner), ...command]);
+    const { code, stderr } = await runTool('setpriv', [...asUser(owner), ...command]);
+    if (code !== 0) log.warn({ path, tail, reason: stderr.trim() }, 'a rolled back file stays as it is');
   }
 }

@@ -3,6 +3,7 @@
  * half-restored connection with a reset (invariant B3).
  */
 import { isIPv4 } from 'node:net';
+import { setTimeout as delay } from 'node:timers/promises';
 import { HoldfastError } from '../../core/errors';
 import { mustRun } from '../run';
 import { deleteTable, loadTable } from './nft';
@@ -37,10 +38,25 @@ export const dropFence = (job: string): Promise<void> => deleteTable(fenceTable(
 /** Without an owner, but still in the way of a bind: the tree that was killed may have had a peer that never answers. */
 const LEFT_OVER_STATES = ['time-wait', 'fin-wait-1', 'fin-wait-2', 'closing', 'last-ack'];
 
-/** Destroys sockets that an earlier life of the job left on the ports that the restored tree is going to bind. */
+const CLEAR_ATTEMPTS = 20;
+const CLEAR_PAUSE_MS = 50;
+
+/**
+ * Destroys sockets that an earlier life of the job left on these ports. Call it behind the fence: the resets and what they still
+ * retransmit must not reach a peer, where an idle connection of the restored job has the same addresses and sequence numbers.
+ * @throws INTERNAL when some do not go: ss reports none of its failures
+ */
 export async function clearLeftOverSockets(ports: readonly number[]): Promise<void> {
   if (ports.length === 0) return;
   const filter = ports.map((port) => `sport = :${port}`).join(' or ');
   const states = LEFT_OVER_STATES.flatMap((state) => ['state', state]);
-  await mustRun('ss', ['-K', '-t', '-n', ...states, `( ${filter} )`]);
+  const chosen = ['-H', '-t', '-n', ...states, `( ${filter} )`];
+  let left = '';
+  for (let attempt = 0; attempt < CLEAR_ATTEMPTS; attempt++) {
+    await mustRun('ss', ['-K', ...chosen]);
+    left = (await mustRun('ss', chosen)).trim();
+    if (left === '') return;
+    await delay(CLEAR_PAUSE_MS);
+  }
+  throw new HoldfastError('INTERNAL', `sockets of an earlier life of the job do not go: ${left}`);
 }

@@ -103,6 +103,8 @@ export class RestartOperation {
     if (this.ports().length > 0) await dropFence(this.job);
     faultPoint('agent.resume.fence-down');
     const trees = await Promise.all(this.trees.map((tree) => tree.resume()));
+    // An abort may have ended them meanwhile: then nobody must hear that they run.
+    this.cancel.signal.throwIfAborted();
     faultPoint('agent.resume.done');
     this.removeDirectory();
     return trees.map(({ job, treeId, incarnation, rootPid }) => ({ job, treeId, incarnation, rootPid }));
@@ -121,7 +123,11 @@ export class RestartOperation {
     await this.step;
     await Promise.all(this.trees.map((tree) => tree.abort(reason)));
     await Promise.all(this.trees.map((tree) => tree.removeStaged()));
-    await putBack(this.directory);
+    await putBack(this.directory, this.context.log);
+    // What the ended trees leave of their connections must not outlive the fence (B3).
+    await clearLeftOverSockets(this.ports()).catch((err) =>
+      this.context.log.warn({ job: this.job, err }, 'connections of an aborted restart are left'),
+    );
     await dropFence(this.job);
     await dropTranslation(this.context.directory, this.job, this.request.incarnation);
     this.removeDirectory();

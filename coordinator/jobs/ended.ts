@@ -94,6 +94,6 @@ async function endJob(
   if (job.trees.length === 0) return;
   // After an operation that may be uploading what it captured before the end.
   locks
-    .run(jobId, () => killTrees(context, jobId, 9))
+    .run(jobId, () => killTrees(context, jobId, 9, job.incarnation))
     .catch((err) => log.error({ job: jobId, err }, 'kill failed'));
 }

@@ -7,9 +7,18 @@ import { TIMEOUTS_MS } from '../timeouts';
 
 const SIGKILL = 9;
 
-/** To every node that hosts one and can be reached. The job's lock is held, or nothing else can be in flight. */
-export async function killTrees(context: Context, jobId: string, signal: number): Promise<void> {
+/**
+ * To every node that hosts one and can be reached. The job's lock is held, or nothing else can be in flight.
+ * @param incarnation of the trees that are meant; a job that was restarted meanwhile is left alone
+ */
+export async function killTrees(
+  context: Context,
+  jobId: string,
+  signal: number,
+  incarnation = context.jobs.get(jobId).incarnation,
+): Promise<void> {
   const { fleet, jobs, counters, log } = context;
+  if (jobs.get(jobId).incarnation !== incarnation) return;
   const epoch = await counters.nextEpoch(jobId);
   const scope = { job: jobId, generation: 0, epoch };
   const value = { signal, belowIncarnation: 0 };

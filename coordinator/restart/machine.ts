@@ -27,6 +27,8 @@ export type RestartEffect = { kind: 'send'; phase: NodePhase; nodes: readonly st
 
 type Next = Transition<RestartState, RestartEffect>;
 
+const UNREACHABLE: ReadonlySet<string> = new Set(['NODE_LOST', 'NODE_UNAVAILABLE']);
+
 const NEXT = { KILL: 'STAGE', STAGE: 'RESTORE', RESTORE: 'RESUME' } as const;
 
 /** @param hosts live nodes that may still host a tree of the job, besides the new ones */
@@ -75,14 +77,19 @@ function stepForward(state: RestartState, phase: Exclude<NodePhase, 'ABORT'>, ev
   }
 }
 
-/** An old host that cannot be reached any more is no reason to stop: it kills its trees when it registers (E3). */
+/**
+ * An old host that cannot be reached any more is no reason to stop: it kills its trees when it registers (E3). One that is there
+ * and could not end them is: they would run beside the restored ones.
+ */
 function nodeFailed(
   state: RestartState,
   phase: Exclude<NodePhase, 'ABORT'>,
-  { node, failure }: { node: string; failure: Failure },
+  { type, node, failure }: Extract<RestartEvent, { type: 'failed' | 'lost' }>,
 ): Next {
   if (state.nodes.includes(node)) return abort(state, failure);
-  return phase === 'KILL' ? answered(state, phase, node) : stay(state);
+  if (phase !== 'KILL') return stay(state);
+  const isUnreachable = type === 'lost' || UNREACHABLE.has(failure.code);
+  return isUnreachable ? answered(state, phase, node) : abort(state, failure);
 }
 
 function answered(state: RestartState, phase: Exclude<NodePhase, 'ABORT'>, node: string): Next {

@@ -82,10 +82,16 @@ test('an old host that cannot be reached does not stop the restart', () => {
   const state: RestartState = { phase: 'KILL', nodes: NODES, waiting: ['n3'], failure: null };
   for (const event of [
     { type: 'lost', node: 'n3', failure },
-    { type: 'failed', phase: 'KILL', node: 'n3', failure },
+    { type: 'failed', phase: 'KILL', node: 'n3', failure: { ...failure, code: 'NODE_UNAVAILABLE' } },
   ] as const) {
     expect(restartMachine.step(state, event).state.phase).toBe('STAGE');
   }
+});
+
+test('an old host that is there and could not end its trees stops it: they would run beside the new ones', () => {
+  const state: RestartState = { phase: 'KILL', nodes: NODES, waiting: ['n3'], failure: null };
+  const event = { type: 'failed', phase: 'KILL', node: 'n3', failure } as const;
+  expect(restartMachine.step(state, event).state.phase).toBe('ABORT');
 });
 
 test('a lost new node aborts from every phase', () => {
