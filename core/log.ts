@@ -1,6 +1,7 @@
 /** One structured line per event, on stderr: stdout belongs to command output. */
 import { AsyncLocalStorage } from 'node:async_hooks';
 import pino, { type Logger } from 'pino';
+import { withoutSecrets } from './secrets';
 import { activeTrace } from './telemetry/context';
 
 export type { Logger } from 'pino';
@@ -20,6 +21,17 @@ export function logging<T>(fields: object, work: () => T): T {
   return scope.run({ ...scope.getStore(), ...fields }, work);
 }
 
+/**
+ * Type, message, stack and code. Errors of libraries carry more: a Redis client's error names the command with its
+ * arguments, of which one is the password.
+ */
+function errorFields(thrown: unknown): unknown {
+  if (!(thrown instanceof Error)) return thrown;
+  const { type, message, stack } = pino.stdSerializers.err(thrown);
+  const { code, remedy } = thrown as { code?: unknown; remedy?: unknown };
+  return { type, message: withoutSecrets(message), stack: withoutSecrets(stack), code, remedy };
+}
+
 /** Where lines go, for tests. */
 export interface LogSink {
   write(line: string): void;
@@ -35,5 +47,6 @@ export function openLog(
   sink: LogSink = pino.destination({ fd: 2, sync: true }),
 ): Logger {
   const mixin = () => ({ ...scope.getStore(), ...activeTrace() });
-  return pino({ name: part, level, base: { part }, mixin }, sink);
+  const serializers = { err: errorFields, error: errorFields };
+  return pino({ name: part, level, base: { part }, mixin, serializers }, sink);
 }

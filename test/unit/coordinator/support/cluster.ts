@@ -4,7 +4,8 @@ import { once } from 'node:events';
 import { mkdtemp, rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import { credentials, type Metadata } from '@grpc/grpc-js';
-import { type Coordinator, startCoordinator } from '../../../../coordinator/main';
+import { type Coordinator, type CoordinatorParts, startCoordinator } from '../../../../coordinator/main';
+import type { CoordinatorOptionsInput } from '../../../../coordinator/options';
 import type { FaultPoint } from '../../../../core/faults';
 import { invoke } from '../../../../core/rpc/handlers';
 import { identityMetadata } from '../../../../core/rpc/identity';
@@ -30,28 +31,46 @@ export class FakeCluster {
   #process: { child: ChildProcess; exited: Promise<[number | null, NodeJS.Signals | null]> } | null = null;
   coordinator: Coordinator | null = null;
   address = '';
+  #parts: Partial<CoordinatorParts> = {};
+  #extra: Partial<CoordinatorOptionsInput> = {};
 
   private constructor(
     readonly directory: string,
     readonly store: ObjectStore,
   ) {}
 
-  /** @param fault of core/faults.ts: the coordinator is a process of its own, which dies there */
+  /**
+   * @param fault of core/faults.ts: the coordinator is a process of its own, which dies there; null: none is started yet
+   */
   static async start(
     nodes: readonly string[],
-    fault?: FaultPoint | `${FaultPoint}:error`,
+    fault?: FaultPoint | `${FaultPoint}:error` | null,
   ): Promise<FakeCluster> {
     const directory = await mkdtemp('/tmp/hf-');
     const store = openStore(`file://${join(directory, 'store')}`);
     await store.open();
     const cluster = new FakeCluster(directory, store);
     if (fault === undefined) await cluster.startCoordinator();
-    else await cluster.startProcess(fault);
+    else if (fault !== null) await cluster.startProcess(fault);
     await Promise.all(nodes.map((node) => cluster.addAgent(node).connect()));
     return cluster;
   }
 
-  options() {
+  /** A coordinator in this process, watched by the test. */
+  static async watched(
+    nodes: readonly string[],
+    extra: Partial<CoordinatorOptionsInput>,
+    parts: Partial<CoordinatorParts> = {},
+  ): Promise<FakeCluster> {
+    const cluster = await FakeCluster.start([], null);
+    cluster.#extra = extra;
+    cluster.#parts = parts;
+    await cluster.startCoordinator();
+    await Promise.all(nodes.map((node) => cluster.addAgent(node).connect()));
+    return cluster;
+  }
+
+  options(): CoordinatorOptionsInput {
     return {
       listen: this.address || '127.0.0.1:0',
       insecureLoopback: true,
@@ -61,12 +80,13 @@ export class FakeCluster {
       leaseMs: LEASE_MS,
       heartbeatMs: 50,
       logLevel: process.env.HOLDFAST_TEST_LOG ?? 'silent',
+      ...this.#extra,
     };
   }
 
   async startCoordinator(): Promise<void> {
     const peerCredentials = () => ({ pid: 1, uid: 0, gid: 0 });
-    this.coordinator = await startCoordinator(this.options(), { peerCredentials });
+    this.coordinator = await startCoordinator(this.options(), { peerCredentials, ...this.#parts });
     this.address = this.coordinator.address;
   }
 
