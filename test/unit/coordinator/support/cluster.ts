@@ -1,8 +1,9 @@
 /** A whole coordinator (embedded Redis, directory store, real sockets) with fake agents. */
-import { type ChildProcess, spawn } from 'node:child_process';
+import { type ChildProcess, type ChildProcessByStdio, spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { mkdtemp, rm } from 'node:fs/promises';
 import { join } from 'node:path';
+import type { Readable } from 'node:stream';
 import { credentials, type Metadata } from '@grpc/grpc-js';
 import { type Coordinator, type CoordinatorParts, startCoordinator } from '../../../../coordinator/main';
 import type { CoordinatorOptionsInput } from '../../../../coordinator/options';
@@ -70,6 +71,20 @@ export class FakeCluster {
     return cluster;
   }
 
+  /** A coordinator in a process of its own, with variables of its own. @param onLog each piece of what it logs */
+  static async apart(
+    nodes: readonly string[],
+    extra: Partial<CoordinatorOptionsInput>,
+    environment: NodeJS.ProcessEnv,
+    onLog: (text: string) => void,
+  ): Promise<FakeCluster> {
+    const cluster = await FakeCluster.start([], null);
+    cluster.#extra = extra;
+    await cluster.startProcess('', environment, onLog);
+    await Promise.all(nodes.map((node) => cluster.addAgent(node).connect()));
+    return cluster;
+  }
+
   options(): CoordinatorOptionsInput {
     return {
       listen: this.address || '127.0.0.1:0',
@@ -91,12 +106,17 @@ export class FakeCluster {
   }
 
   /** Resolves when it is ready. */
-  async startProcess(fault: FaultPoint | `${FaultPoint}:error` | ''): Promise<void> {
+  async startProcess(
+    fault: FaultPoint | `${FaultPoint}:error` | '',
+    environment: NodeJS.ProcessEnv = {},
+    onLog: ((text: string) => void) | null = null,
+  ): Promise<void> {
     const program = [join(__dirname, 'coordinatorProcess.ts'), JSON.stringify(this.options())];
     const child = spawn('node', ['--require', TYPESCRIPT, ...program], {
-      env: { ...process.env, HOLDFAST_FAULT: fault },
-      stdio: ['ignore', 'pipe', 'inherit'],
-    });
+      env: { ...process.env, HOLDFAST_FAULT: fault, ...environment },
+      stdio: ['ignore', 'pipe', onLog === null ? 'inherit' : 'pipe'],
+    }) as ChildProcessByStdio<null, Readable, Readable | null>;
+    child.stderr?.setEncoding('utf8').on('data', (text: string) => onLog?.(text));
     const exited = once(child, 'exit') as Promise<[number | null, NodeJS.Signals | null]>;
     this.#process = { child, exited };
     const failed = exited.then(([code]) => {
