@@ -4,7 +4,9 @@ import { z } from 'zod';
 import { HoldfastError } from '../core/errors';
 import { isLogLevel, LOG_LEVELS } from '../core/log';
 import { invalidSetting, parseSettings, type SettingNames } from '../core/settings';
+import { textFor } from '../core/settingText';
 import { metricsAddress } from '../core/telemetry/address';
+import { parseStoreUrl } from '../store/url';
 
 const MIB = 1 << 20;
 
@@ -17,7 +19,7 @@ const schema = z.object({
     .default(hostname()),
   /** Primary first; empty: every address that is not loopback. */
   addresses: z.array(z.string()).default([]),
-  storeUrl: z.string().min(1),
+  storeUrl: textFor(parseStoreUrl),
   tlsDirectory: z.string().optional(),
   insecureLoopback: z.boolean().default(false),
   toolsSocket: z.string().startsWith('/').default('/run/holdfast/agent.sock'),

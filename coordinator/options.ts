@@ -5,7 +5,10 @@ import { z } from 'zod';
 import { HoldfastError } from '../core/errors';
 import { isLogLevel, LOG_LEVELS } from '../core/log';
 import { invalidSetting, parseSettings, type SettingNames } from '../core/settings';
+import { textFor } from '../core/settingText';
 import { metricsAddress } from '../core/telemetry/address';
+import { parseStoreUrl } from '../store/url';
+import { parseRedisUrl } from './redis/external';
 
 const PORT = 7020;
 
@@ -29,8 +32,8 @@ const schema = z
     insecureLoopback: z.boolean().default(false),
     stateDirectory: absolute.default('/var/lib/holdfast'),
     /** A Redis of the site's own; without it, one of ours in the state directory. */
-    redisUrl: z.string().optional(),
-    storeUrl: z.string().min(1),
+    redisUrl: textFor(parseRedisUrl).optional(),
+    storeUrl: textFor(parseStoreUrl),
     toolsSocket: absolute.default('/run/holdfast/coordinator.sock'),
     leaseMs: z.number().int().min(200).max(600_000).default(10_000),
     heartbeatMs: z.number().int().min(20).optional(),

@@ -12,29 +12,41 @@ export interface Part {
   readonly settings: SettingNames;
 }
 
-/** @throws HoldfastError INVALID_ARGUMENT naming the setting, what was received and what to do */
+/** What is wrong with several settings; as an error it is the first of them. */
+export class SettingsError extends HoldfastError {
+  constructor(readonly problems: readonly [HoldfastError, ...HoldfastError[]]) {
+    const [{ message, remedy }, ...others] = problems;
+    const more = others.length === 0 ? '' : ` (and ${others.length} more: see \`holdfast config check\`)`;
+    super('INVALID_ARGUMENT', `${message}${more}`, remedy);
+  }
+}
+
+/** @throws SettingsError naming the settings, what was received and what to do */
 export function parseSettings<S extends z.ZodObject>(schema: S, input: z.input<S>, part: Part): z.output<S> {
   const parsed = schema.safeParse(input);
   if (parsed.success) return parsed.data;
-  const [issue] = parsed.error.issues;
-  const field = String(issue?.path[0] ?? '');
-  const received = valueAt(input, issue?.path ?? []);
-  throw invalidSetting(part, field, received, issue?.message ?? 'not valid');
+  const [first, ...others] = parsed.error.issues.map((issue) => {
+    const field = String(issue.path[0] ?? '');
+    // A parser of its own (core/settingText.ts) has said all of it, without what may be a secret.
+    const told = issue.code === 'custom' ? issue.params?.remedy : undefined;
+    return typeof told === 'string'
+      ? wrongSetting(part, field, issue.message, told)
+      : invalidSetting(part, field, valueAt(input, issue.path), issue.message);
+  });
+  throw new SettingsError([first ?? new HoldfastError('INVALID_ARGUMENT', 'not valid'), ...others]);
 }
 
 /** @param field of the parsed options */
 export function invalidSetting(part: Part, field: string, received: unknown, problem: string): HoldfastError {
-  const name = settingName(part, field);
-  if (received === undefined) {
-    return new HoldfastError(
-      'INVALID_ARGUMENT',
-      `${part.name} setting ${name}: is required`,
-      remedy(part, name),
-    );
-  }
+  const remedy = remedyFor(part, settingName(part, field));
+  if (received === undefined) return wrongSetting(part, field, 'is required', remedy);
   const shown = withoutSecrets(JSON.stringify(received));
-  const message = `${part.name} setting ${name}: ${problem}; received ${shown}`;
-  return new HoldfastError('INVALID_ARGUMENT', message, remedy(part, name));
+  return wrongSetting(part, field, `${problem}; received ${shown}`, remedy);
+}
+
+function wrongSetting(part: Part, field: string, problem: string, remedy: string): HoldfastError {
+  const message = `${part.name} setting ${settingName(part, field)}: ${problem}`;
+  return new HoldfastError('INVALID_ARGUMENT', message, remedy);
 }
 
 /** A field without a setting (tests have some) is its own name. */
@@ -66,7 +78,7 @@ export function differences(
   };
 }
 
-function remedy({ name }: Part, setting: string): string {
+function remedyFor({ name }: Part, setting: string): string {
   return `correct --${setting}, its variable or "${setting}" in the section ${name} of the configuration file`;
 }
 

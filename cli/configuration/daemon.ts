@@ -1,7 +1,6 @@
 /** The configuration of a daemon that is to run: read at its start, and again when it is told to. */
 import { type Command, Option } from 'commander';
-import { HoldfastError } from '../../core/errors';
-import type { Part } from '../../core/settings';
+import { type Part, SettingsError } from '../../core/settings';
 import { parsePath } from '../values';
 import type * as File from './file';
 import type * as Settings from './settings';
@@ -16,7 +15,7 @@ export function addConfig(command: Command): Command {
 
 /**
  * The input of the part's options, as of now.
- * @throws HoldfastError INVALID_ARGUMENT for the first problem; `holdfast config check` tells all
+ * @throws SettingsError
  */
 export function configurationOf(command: Command, part: Part): Record<string, unknown> {
   // Loaded on use: only daemons and `config` read YAML.
@@ -26,6 +25,5 @@ export function configurationOf(command: Command, part: Part): Record<string, un
   const { settings, problems } = settingsOf(command, part, file);
   const [problem, ...others] = problems;
   if (problem === undefined) return inputOf(part, settings);
-  const more = others.length === 0 ? '' : ` (and ${others.length} more: see \`holdfast config check\`)`;
-  throw new HoldfastError(problem.code, `${problem.message}${more}`, problem.remedy);
+  throw new SettingsError([problem, ...others]);
 }

@@ -101,8 +101,8 @@ function readFile(path: string, mayBeMissing: boolean): { text: string; isOpenTo
   } catch (thrown) {
     if (thrown instanceof HoldfastError) throw thrown;
     if (mayBeMissing && (thrown as NodeJS.ErrnoException).code === 'ENOENT') return null;
-    const cause = thrown instanceof Error ? thrown.message : String(thrown);
-    throw invalid(`the configuration file cannot be read: ${cause}`, 'name the right file with --config');
+    const { message } = thrown as NodeJS.ErrnoException;
+    throw invalid(`the configuration file cannot be read: ${message}`, 'name the right file with --config');
   }
 }
 

@@ -7,7 +7,7 @@ import {
   parseCoordinatorOptions,
 } from '../../coordinator/options';
 import { toHoldfastError } from '../../core/errors';
-import type { Part } from '../../core/settings';
+import { type Part, SettingsError } from '../../core/settings';
 import { addAgent } from '../commands/agent';
 import { addCoordinator } from '../commands/coordinator';
 import { nameOptions } from '../options';
@@ -49,7 +49,8 @@ export function examine(part: DaemonPart, file: ConfigurationFile | null): Exami
     const options = part.parse(inputOf(part, settings)) as Readonly<Record<string, unknown>>;
     return { settings, options, problems: [] };
   } catch (thrown) {
-    return { settings, options: null, problems: [toHoldfastError(thrown)] };
+    const found = thrown instanceof SettingsError ? thrown.problems : [toHoldfastError(thrown)];
+    return { settings, options: null, problems: found };
   }
 }
 
