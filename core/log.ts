@@ -46,7 +46,12 @@ export function openLog(
   level = process.env.HOLDFAST_LOG ?? 'info',
   sink: LogSink = pino.destination({ fd: 2, sync: true }),
 ): Logger {
-  const mixin = () => ({ ...scope.getStore(), ...activeTrace() });
+  const mixin = (_line: object, _level: number, logger: Logger) => {
+    const fields = { ...scope.getStore(), ...activeTrace() };
+    // A field that the logger itself has would be there twice.
+    const bound = logger.bindings();
+    return Object.fromEntries(Object.entries(fields).filter(([name]) => !Object.hasOwn(bound, name)));
+  };
   const serializers = { err: errorFields, error: errorFields };
   return pino({ name: part, level, base: { part }, mixin, serializers }, sink);
 }

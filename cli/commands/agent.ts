@@ -28,7 +28,7 @@ async function agent({ json = false }: JsonOption, command: Command): Promise<vo
   await runDaemon(
     () => startAgent(read()),
     ({ registered, coordinator, metricsAddress }) => {
-      const fields = { coordinator, metrics: metricsAddress };
+      const fields = { coordinator, metrics: metricsAddress ?? null };
       announce('listening', 'the agent listens to local tools', fields, json);
       registered.then(() => announce('ready', `the agent is registered with ${coordinator}`, fields, json));
     },

@@ -30,7 +30,7 @@ async function coordinator({ json = false }: JsonOption, command: Command): Prom
   await runDaemon(
     () => startCoordinator(read(), { peerCredentials }),
     ({ address, metricsAddress, toolsSocket }) => {
-      const fields = { address, socket: toolsSocket, metrics: metricsAddress };
+      const fields = { address, socket: toolsSocket, metrics: metricsAddress ?? null };
       announce('ready', `the coordinator listens on ${address}`, fields, json);
     },
     read,

@@ -1,6 +1,7 @@
 /** What is measured while jobs are checkpointed and nodes are lost, as a monitoring system sees it. */
 import { HoldfastError } from '../../../core/errors';
 import { JobState } from '../../../proto/gen/holdfast/v1/coordinator';
+import { RestartPolicy } from '../../../proto/gen/holdfast/v1/manifest';
 import { FakeCluster, type User } from './support/cluster';
 import { probe, type Scraped, scrape } from './support/scrape';
 
@@ -74,6 +75,21 @@ test('nodes are counted by state, and the end of a lease is counted', async () =
   expect(after.value('holdfast_nodes', { state: 'connected' })).toBe(1);
   expect(after.value('holdfast_nodes', { state: 'lost' })).toBe(1);
   expect(after.value('holdfast_lease_losses_total')).toBe(1);
+});
+
+test('a policy and the log level change while the coordinator runs, what is not valid changes nothing', async () => {
+  const { id } = await user.submit({
+    nodes: ['n2'],
+    restartPolicy: RestartPolicy.SAME_NODES,
+    maxRestarts: 3,
+  });
+  await user.checkpoint(id);
+  const next = { ...cluster.options(), restartWaitMs: 0 };
+  expect(() => cluster.coordinator?.reload({ ...next, leaseMs: 1 })).toThrow(/coordinator setting lease/);
+  cluster.coordinator?.reload(next);
+  cluster.agent('n2').vanish();
+  // By default the restart would wait ten minutes for the node.
+  expect((await user.until(id, JobState.LOST)).reason).toMatch(/n2/);
 });
 
 test('health, readiness and the process itself', async () => {

@@ -120,6 +120,23 @@ test('a failure is on the span of the agent, of the command and of the operation
   expect(above(find('abort', 'holdfast-agent', 'n1'))).toEqual(['abort n1', 'ABORT', 'checkpoint']);
 });
 
+test('a restart is one trace, too', async () => {
+  await user.checkpoint(job);
+  exporter.reset();
+  expect(await user.restart(job)).toMatchObject({ phase: 'RUNNING' });
+  const spans = exporter.getFinishedSpans();
+  expect(new Set(spans.map((span) => span.spanContext().traceId)).size).toBe(1);
+  expect(above(find('PLAN', 'holdfast-coordinator'))).toEqual(['restart']);
+  for (const [name, phase] of [
+    ['kill', 'KILL'],
+    ['stage', 'STAGE'],
+    ['restore', 'RESTORE'],
+    ['resume', 'RESUME'],
+  ] as const) {
+    expect(above(find(name, 'holdfast-agent', 'n2'))).toEqual([`${name} n2`, phase, 'restart']);
+  }
+});
+
 test('every line of the log of an operation has its job, generation and epoch', async () => {
   const isDone = once(written, 'checkpoint DONE');
   const { epoch } = await user.checkpoint(job);
