@@ -38,10 +38,11 @@ export function parseSettings<S extends z.ZodObject>(schema: S, input: z.input<S
 
 /** @param field of the parsed options */
 export function invalidSetting(part: Part, field: string, received: unknown, problem: string): HoldfastError {
-  const remedy = remedyFor(part, settingName(part, field));
-  if (received === undefined) return wrongSetting(part, field, 'is required', remedy);
+  const name = settingName(part, field);
+  const places = `--${name}, its variable or "${name}" in the section ${part.name} of the configuration file`;
+  if (received === undefined) return wrongSetting(part, field, 'is required', `give ${places}`);
   const shown = withoutSecrets(JSON.stringify(received));
-  return wrongSetting(part, field, `${problem}; received ${shown}`, remedy);
+  return wrongSetting(part, field, `${problem}; received ${shown}`, `correct ${places}`);
 }
 
 function wrongSetting(part: Part, field: string, problem: string, remedy: string): HoldfastError {
@@ -76,10 +77,6 @@ export function differences(
     reloaded: changed.filter((name) => reloadable.includes(name)),
     needRestart: changed.filter((name) => !reloadable.includes(name)),
   };
-}
-
-function remedyFor({ name }: Part, setting: string): string {
-  return `correct --${setting}, its variable or "${setting}" in the section ${name} of the configuration file`;
 }
 
 function valueAt(input: unknown, path: readonly PropertyKey[]): unknown {

@@ -3,9 +3,13 @@ import { Counter, Histogram, type Registry } from 'prom-client';
 import { SHORT_SECONDS } from '../../core/telemetry/buckets';
 import type { Context } from '../context';
 import { outcomeCode } from '../sessions/commands';
+import { observe } from './observe';
 
 /** The result are the subscriptions. */
-export function observeCommands({ fleet }: Pick<Context, 'fleet'>, registry: Registry): (() => void)[] {
+export function observeCommands(
+  { fleet, log }: Pick<Context, 'fleet' | 'log'>,
+  registry: Registry,
+): (() => void)[] {
   const registers = [registry];
   const seconds = new Histogram({
     name: 'holdfast_command_seconds',
@@ -20,10 +24,10 @@ export function observeCommands({ fleet }: Pick<Context, 'fleet'>, registry: Reg
     registers,
   });
   return [
-    fleet.commanding.subscribe(({ command, outcome }) => {
+    observe(fleet.commanding, log, ({ command, outcome }) => {
       const measured = seconds.startTimer({ command: command.body?.$case ?? '' });
       outcome.then((result) => measured({ outcome: outcomeCode(result) ?? 'ok' }));
     }),
-    fleet.lost.subscribe(() => lost.inc()),
+    observe(fleet.lost, log, () => lost.inc()),
   ];
 }

@@ -5,7 +5,7 @@ import { observeCommands } from './commandMetrics';
 import { observeOperations } from './operationMetrics';
 import { observeState } from './stateMetrics';
 
-export type Measured = Pick<Context, 'clock' | 'fleet' | 'jobs' | 'operations' | 'queues'>;
+export type Measured = Pick<Context, 'clock' | 'log' | 'fleet' | 'jobs' | 'operations' | 'queues'>;
 
 /** The result ends it. */
 export function connectMetrics(context: Measured, registry: Registry): () => void {

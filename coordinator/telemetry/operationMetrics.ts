@@ -5,10 +5,11 @@ import type { CheckpointSummary, Operation } from '../../proto/gen/holdfast/v1/c
 import type { Context } from '../context';
 import { isOver } from '../state/operations';
 import { kindOf } from './kind';
+import { observe } from './observe';
 
 /** The result are the subscriptions. */
 export function observeOperations(
-  { clock, operations, queues }: Pick<Context, 'clock' | 'operations' | 'queues'>,
+  { clock, log, operations, queues }: Pick<Context, 'clock' | 'log' | 'operations' | 'queues'>,
   registry: Registry,
 ): (() => void)[] {
   const registers = [registry];
@@ -51,8 +52,8 @@ export function observeOperations(
     if (operation.summary !== undefined) committed(operation.summary);
   };
   return [
-    operations.changed.subscribe((record) => follow(record.operation, isOver(record))),
-    queues.ticked.subscribe((outcome) => ticks.inc({ outcome })),
+    observe(operations.changed, log, (record) => follow(record.operation, isOver(record))),
+    observe(queues.ticked, log, (outcome) => ticks.inc({ outcome })),
   ];
 }
 

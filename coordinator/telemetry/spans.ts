@@ -18,6 +18,7 @@ import { outcomeCode } from '../sessions/commands';
 import type { Commanding } from '../sessions/fleet';
 import { isOver, type OperationRecord } from '../state/operations';
 import { kindOf } from './kind';
+import { observe } from './observe';
 
 interface Traced {
   readonly root: Span;
@@ -27,13 +28,13 @@ interface Traced {
 
 /** The result ends it. */
 export function connectSpans(
-  { fleet, operations }: Pick<Context, 'fleet' | 'operations'>,
+  { fleet, log, operations }: Pick<Context, 'fleet' | 'log' | 'operations'>,
   tracer: Tracer,
 ): () => void {
   const spans = new OperationSpans(tracer);
   const subscriptions = [
-    operations.changed.subscribe((record) => spans.follow(record)),
-    fleet.commanding.subscribe((commanding) => spans.command(commanding)),
+    observe(operations.changed, log, (record) => spans.follow(record)),
+    observe(fleet.commanding, log, (commanding) => spans.command(commanding)),
   ];
   return () => {
     for (const unsubscribe of subscriptions) unsubscribe();

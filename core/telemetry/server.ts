@@ -20,11 +20,14 @@ export interface TelemetryServer {
 
 /** Who asks has nothing to say beyond a request line. */
 const REQUEST_MS = 5_000;
+/** A few monitoring systems. */
+const MAX_CONNECTIONS = 64;
 
 /** @param address [HOST:]PORT. @throws HoldfastError WRONG_STATE when it cannot be bound */
 export async function serveTelemetry(address: string, watched: Watched): Promise<TelemetryServer> {
   addProcessMetrics(watched.registry);
   const server = createServer({ requestTimeout: REQUEST_MS, headersTimeout: REQUEST_MS });
+  server.maxConnections = MAX_CONNECTIONS;
   server.on('request', (request, response) => {
     const isRead = request.method === 'GET' || request.method === 'HEAD';
     const path = request.url?.replace(/\?.*$/, '') ?? '';
@@ -67,7 +70,8 @@ function reply(response: ServerResponse, status: number, text: string): void {
 function listen(server: Server, address: string): Promise<{ host: string; port: number }> {
   const { host, port } = listenAddress(address);
   return new Promise((resolve, reject) => {
-    server.once('error', (cause) => {
+    // For good: a connection that cannot be accepted later on must not end the daemon.
+    server.on('error', (cause) => {
       const message = `cannot serve metrics on ${address}: ${cause.message}`;
       reject(new HoldfastError('WRONG_STATE', message, 'choose another address with --metrics', { cause }));
     });

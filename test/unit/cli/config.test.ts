@@ -108,3 +108,11 @@ test('a daemon says what is wrong with its configuration, and does not start', a
   });
   expect(flag.stderr).toMatch(/coordinator setting store: the store URL is not a URL: "nonsense"/);
 });
+
+test('agent check looks at what the configured agent would use', async () => {
+  const path = write('agent:\n  criu: /nonexistent/configured-criu\n');
+  const result = await cli.run(['agent', 'check', '--json'], { HOLDFAST_CONFIG: path });
+  const { checks } = JSON.parse(result.stdout) as { checks: { name: string; detail: string }[] };
+  expect(checks.find(({ name }) => name === 'criu')?.detail).toContain('/nonexistent/configured-criu');
+  expect(result.code).toBe(7);
+});

@@ -66,6 +66,17 @@ test('a checkpoint that fails counts with its error, and what waits and works is
   );
 });
 
+test('what cannot be counted is no failure of the checkpoint', async () => {
+  const job = await runningJob();
+  cluster.agent('n1').overrides.set('upload', async (command) => {
+    const body = await cluster.agent('n1').perform(command);
+    if (body?.$case !== 'uploaded') throw new Error('not uploaded');
+    return { ...body, value: { ...body.value, uploadedBytes: -1_000_000 } };
+  });
+  expect(await user.checkpoint(job)).toMatchObject({ phase: 'DONE' });
+  expect((await scraped()).value('holdfast_checkpoint_hold_seconds_count')).toBe(1);
+});
+
 test('nodes are counted by state, and the end of a lease is counted', async () => {
   const { id } = await user.submit({ nodes: ['n2'] });
   expect((await scraped()).value('holdfast_nodes', { state: 'connected' })).toBe(2);
