@@ -79,7 +79,8 @@ export async function startAgent(input: AgentOptionsInput): Promise<Agent> {
       'start it as a system service',
     );
   }
-  const options = { ...parsed, addresses: parsed.addresses.length > 0 ? parsed.addresses : ownAddresses() };
+  const addresses = parsed.addresses.length > 0 ? parsed.addresses : ownAddresses();
+  const options = Object.freeze({ ...parsed, addresses });
   const log = openLog('agent', options.logLevel).child({ node: options.node });
   const criu = await findCriu(options.criuPath);
   const telemetry = new Telemetry(options.node, openTracing('holdfast-agent', options.node, log));
