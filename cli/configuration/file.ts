@@ -1,8 +1,8 @@
 /** The configuration file: YAML, one section for each daemon, the settings named like the flags. */
 import { closeSync, fstatSync, openSync, readFileSync } from 'node:fs';
-import { isMap, isScalar, LineCounter, parseDocument, type YAMLMap } from 'yaml';
+import { type Document, isMap, isScalar, LineCounter, parseDocument, type YAMLMap } from 'yaml';
 import { HoldfastError } from '../../core/errors';
-import { hasSecret } from '../../core/secrets';
+import { hasSecret, withoutSecrets } from '../../core/secrets';
 
 export const DEFAULT_PATH = '/etc/holdfast/holdfast.yaml';
 
@@ -46,7 +46,7 @@ export function parseConfiguration(text: string, path: string): ConfigurationFil
   const { contents } = document;
   if (contents === null) return new Map();
   if (!isMap(contents)) throw invalid(`${path}: is not a map of sections`, formOf());
-  const values = document.toJS() as Record<string, unknown>;
+  const values = valuesOf(document, path);
   const sections = new Map<SectionName, ReadonlyMap<string, Entry>>();
   for (const [name, { place, node }] of entriesOf(contents, placeAt)) {
     // What begins with x- is for anchors that the sections share.
@@ -56,7 +56,7 @@ export function parseConfiguration(text: string, path: string): ConfigurationFil
     const settings = values[name] ?? {};
     if (typeof settings !== 'object' || Array.isArray(settings)) {
       throw invalid(
-        `${place}: section ${name} is not a map of settings; received ${JSON.stringify(settings)}`,
+        `${place}: section ${name} is not a map of settings; received ${withoutSecrets(JSON.stringify(settings))}`,
         formOf(),
       );
     }
@@ -67,6 +67,15 @@ export function parseConfiguration(text: string, path: string): ConfigurationFil
     sections.set(section, new Map(entries));
   }
   return sections;
+}
+
+/** Anchors are followed here: one that is not there, or too many of them, is an error. */
+function valuesOf(document: Document, path: string): Record<string, unknown> {
+  try {
+    return document.toJS() as Record<string, unknown>;
+  } catch (thrown) {
+    throw invalid(`${path}: ${(thrown as Error).message}`, 'correct the YAML');
+  }
 }
 
 function entriesOf(map: YAMLMap, placeAt: (offset: number) => string) {
@@ -88,7 +97,13 @@ function readFile(path: string, mayBeMissing: boolean): { text: string; isOpenTo
   try {
     const file = openSync(path, 'r');
     try {
-      const { mode, size } = fstatSync(file);
+      const { mode, size, uid } = fstatSync(file);
+      if (uid !== 0 && uid !== process.getuid?.()) {
+        throw invalid(
+          `${path}: belongs to uid ${uid}, neither to root nor to the caller`,
+          `chown root ${path}`,
+        );
+      }
       if ((mode & 0o022) !== 0) {
         const found = (mode & 0o777).toString(8);
         throw invalid(`${path}: others than its owner may write it (mode 0${found})`, `chmod go-w ${path}`);

@@ -1,5 +1,5 @@
 /** The configuration file: what it may look like, what is refused and how that is told. */
-import { chmodSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { chmodSync, chownSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { parseConfiguration, readConfiguration } from '../../../cli/configuration/file';
 import { examine, PARTS } from '../../../cli/configuration/parts';
@@ -148,6 +148,8 @@ test.each([
   ['agent:\n  nice: 1\n  nice: 2', /^F:3: Map keys must be unique/],
   ['agents:\n  nice: 1', /^F:1: unknown section agents$/],
   ['- agent', /^F: is not a map of sections$/],
+  ['agent: *nobody', /^F(:1)?: .*nobody/],
+  ['coordinator: redis://:hunter2@head', /^F:1: .* received "redis:\/\/:\*\*\*@head"$/],
   ['agent: 7', /^F:1: section agent is not a map of settings; received 7$/],
 ])('%j is refused: %s', (text, message) => {
   expect(() => parseConfiguration(text, 'F')).toThrow(
@@ -170,7 +172,10 @@ test('a file that others may write is refused, and one with a password that othe
   const secret = 'coordinator:\n  redis: redis://:hunter2@head\n';
   expect(() => readConfiguration(write(secret, 0o644))).toThrow(/:2: redis holds a password/);
   expect(() => readConfiguration(write(secret, 0o644))).toThrow(expect.not.stringContaining('hunter2'));
-  expect(readConfiguration(write(secret, 0o640))).not.toBeNull();
+  const path = write(secret, 0o640);
+  expect(readConfiguration(path)).not.toBeNull();
+  chownSync(path, 4711, 4711);
+  expect(() => readConfiguration(path)).toThrow(/belongs to uid 4711/);
 });
 
 test('a file that was named must be there, the default one need not', () => {

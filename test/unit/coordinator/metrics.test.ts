@@ -77,6 +77,15 @@ test('what cannot be counted is no failure of the checkpoint', async () => {
   expect((await scraped()).value('holdfast_checkpoint_hold_seconds_count')).toBe(1);
 });
 
+test('ticks of a schedule are counted', async () => {
+  const { id } = await user.submit({ nodes: ['n1'], intervalMs: 500 });
+  // The first tick is over when the second one has committed.
+  await user.untilJob(id, ({ lastGeneration }) => lastGeneration >= 2);
+  expect(
+    (await scraped()).value('holdfast_schedule_ticks_total', { outcome: 'started' }),
+  ).toBeGreaterThanOrEqual(1);
+});
+
 test('nodes are counted by state, and the end of a lease is counted', async () => {
   const { id } = await user.submit({ nodes: ['n2'] });
   expect((await scraped()).value('holdfast_nodes', { state: 'connected' })).toBe(2);
