@@ -78,7 +78,7 @@ test('what cannot be counted is no failure of the checkpoint', async () => {
 });
 
 test('ticks of a schedule are counted', async () => {
-  const { id } = await user.submit({ nodes: ['n1'], intervalMs: 500 });
+  const { id } = await user.submit({ nodes: ['n1'], intervalMs: 1000 });
   // The first tick is over when the second one has committed.
   await user.untilJob(id, ({ lastGeneration }) => lastGeneration >= 2);
   expect(
