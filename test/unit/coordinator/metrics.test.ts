@@ -97,7 +97,7 @@ test('nodes are counted by state, and the end of a lease is counted', async () =
   expect(after.value('holdfast_lease_losses_total')).toBe(1);
 });
 
-test('a policy and the log level change while the coordinator runs, what is not valid changes nothing', async () => {
+test('a policy changes while the coordinator runs, what is not valid changes nothing', async () => {
   const { id } = await user.submit({
     nodes: ['n2'],
     restartPolicy: RestartPolicy.SAME_NODES,
