@@ -5,11 +5,13 @@ import { openLog } from '../core/log';
 import { channelOptions } from '../core/rpc/channel';
 import { forwardingHandlers } from '../core/rpc/forward';
 import { serveTools } from '../core/rpc/tools';
+import { openTracing } from '../core/telemetry/tracing';
 import { addressOptions, clientCredentials } from '../core/tls/credentials';
 import { VERSION } from '../core/version';
 import { peerCredentials } from '../native';
 import { AgentServiceClient } from '../proto/gen/holdfast/v1/agent';
 import { CoordinatorServiceClient } from '../proto/gen/holdfast/v1/coordinator';
+import { withObservers } from '../store/observed';
 import { openStore } from '../store/open';
 import type { AgentContext } from './context';
 import { findCriu } from './criu/program';
@@ -23,16 +25,29 @@ import { UploadLimit } from './memory/uploadLimit';
 import { UploadRate } from './memory/uploadRate';
 import { dropTranslation } from './network/translation';
 import { type AgentOptions, type AgentOptionsInput, parseAgentOptions } from './options';
+import { reloaded } from './reload';
 import { LazyTrees } from './restart/lazyTrees';
 import { RunDirectory } from './runDirectory';
 import { Connection } from './session/connection';
 import { Dispatcher } from './session/dispatcher';
 import { sweep } from './sweep';
+import { Telemetry } from './telemetry/telemetry';
 import { Trees } from './trees';
 
 export interface Agent {
   /** Resolves once the coordinator has welcomed this node. */
   readonly registered: Promise<void>;
+  /** HOST:PORT it dials. */
+  readonly coordinator: string;
+  /** HOST:PORT of metrics and health. */
+  readonly metricsAddress: string | undefined;
+  /**
+   * Takes over what needs no restart, and says in the log what does.
+   * @throws HoldfastError INVALID_ARGUMENT: then nothing changes
+   */
+  reload(input: AgentOptionsInput): void;
+  /** A configuration that cannot be used: it goes on with the one it has. */
+  refuse(error: unknown): void;
   close(): Promise<void>;
 }
 
@@ -56,7 +71,7 @@ async function channelCredentials(options: AgentOptions): Promise<ChannelCredent
 }
 
 export async function startAgent(input: AgentOptionsInput): Promise<Agent> {
-  const parsed = parseAgentOptions(input);
+  let parsed = parseAgentOptions(input);
   if (process.getuid?.() !== 0) {
     throw new HoldfastError(
       'PERMISSION_DENIED',
@@ -64,10 +79,12 @@ export async function startAgent(input: AgentOptionsInput): Promise<Agent> {
       'start it as a system service',
     );
   }
-  const options = { ...parsed, addresses: parsed.addresses.length > 0 ? parsed.addresses : ownAddresses() };
+  const addresses = parsed.addresses.length > 0 ? parsed.addresses : ownAddresses();
+  const options = Object.freeze({ ...parsed, addresses });
   const log = openLog('agent', options.logLevel).child({ node: options.node });
   const criu = await findCriu(options.criuPath);
-  const store = openStore(options.storeUrl, process.env);
+  const telemetry = new Telemetry(options.node, openTracing('holdfast-agent', options.node, log));
+  const store = withObservers(openStore(options.storeUrl, process.env), telemetry.storeObservers);
   await store.open();
   const directory = new RunDirectory(options.runDirectory);
   // When nobody else will ask for it (F1, L1).
@@ -76,7 +93,10 @@ export async function startAgent(input: AgentOptionsInput): Promise<Agent> {
     dispatcher.abortAll(reason).catch((error) => log.error({ error }, 'not given up'));
   };
   // The coordinator counts this node as lost from then on.
-  const lease = new Lease(() => giveUp('the lease of this node ended'));
+  const lease = new Lease(() => {
+    telemetry.leaseLost();
+    giveUp('the lease of this node ended');
+  });
   const trees = new Trees(directory, log);
   const facts = nodeFacts(options.addresses, criu.version);
   const context: AgentContext = {
@@ -88,6 +108,7 @@ export async function startAgent(input: AgentOptionsInput): Promise<Agent> {
     keyRing: openKeyRing(options),
     memories: new TreeMemories(options.tracker),
   };
+  await telemetry.watch(context, options.metrics);
   await sweep(context);
 
   const credentials = await channelCredentials(options);
@@ -101,7 +122,7 @@ export async function startAgent(input: AgentOptionsInput): Promise<Agent> {
     client: new AgentServiceClient(options.coordinator, credentials, channel),
     register: () => ({ node: options.node, facts, version: VERSION }),
     filling: () => context.lazyTrees.status(),
-    execute: (command, report) => dispatcher.execute(command, report),
+    execute: telemetry.around((command, report) => dispatcher.execute(command, report)),
     onWelcome: (isOther) => {
       if (isOther) giveUp('the coordinator was started anew');
       welcomed();
@@ -130,6 +151,16 @@ export async function startAgent(input: AgentOptionsInput): Promise<Agent> {
 
   return {
     registered,
+    coordinator: options.coordinator,
+    metricsAddress: telemetry.address,
+    reload: (next) => {
+      const { needRestart, ...change } = reloaded(parsed, next);
+      parsed = change.options;
+      log.level = parsed.logLevel;
+      context.uploadLimit.change(parsed.maxUploadBytesPerS);
+      log.info({ reloaded: change.reloaded, needRestart }, 'configuration read again');
+    },
+    refuse: (err) => log.error({ err }, 'the configuration cannot be used: it stays as it is'),
     close: async () => {
       await dispatcher.abortAll('the agent is being stopped');
       // A tree that is not complete by then ends with us (R1).
@@ -142,6 +173,7 @@ export async function startAgent(input: AgentOptionsInput): Promise<Agent> {
       userClient.close();
       trees.close();
       await store.close();
+      await telemetry.close();
     },
   };
 }

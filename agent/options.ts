@@ -2,6 +2,11 @@
 import { hostname } from 'node:os';
 import { z } from 'zod';
 import { HoldfastError } from '../core/errors';
+import { isLogLevel, LOG_LEVELS } from '../core/log';
+import { invalidSetting, parseSettings, type SettingNames } from '../core/settings';
+import { textFor } from '../core/settingText';
+import { metricsAddress } from '../core/telemetry/address';
+import { parseStoreUrl } from '../store/url';
 
 const MIB = 1 << 20;
 
@@ -14,7 +19,7 @@ const schema = z.object({
     .default(hostname()),
   /** Primary first; empty: every address that is not loopback. */
   addresses: z.array(z.string()).default([]),
-  storeUrl: z.string().min(1),
+  storeUrl: textFor(parseStoreUrl),
   tlsDirectory: z.string().optional(),
   insecureLoopback: z.boolean().default(false),
   toolsSocket: z.string().startsWith('/').default('/run/holdfast/agent.sock'),
@@ -43,36 +48,63 @@ const schema = z.object({
   /** Encryption: files of keys, or a program that prints them. Neither: nothing is encrypted. */
   encryptionKeys: z.string().startsWith('/').optional(),
   encryptionKeyCommand: z.string().startsWith('/').optional(),
-  logLevel: z.string().default('info'),
+  /** [HOST:]PORT for metrics and health; absent: none. */
+  metrics: metricsAddress.optional(),
+  logLevel: z
+    .string()
+    .refine(isLogLevel, `must be one of ${LOG_LEVELS.join(', ')}`)
+    .default('info'),
 });
 
 export type AgentOptions = Readonly<z.infer<typeof schema>>;
 export type AgentOptionsInput = z.input<typeof schema>;
 
+export const AGENT_SETTINGS = {
+  coordinator: 'coordinator',
+  node: 'node',
+  address: 'addresses',
+  store: 'storeUrl',
+  tls: 'tlsDirectory',
+  'insecure-loopback': 'insecureLoopback',
+  socket: 'toolsSocket',
+  'run-dir': 'runDirectory',
+  'memory-budget': 'memoryBudgetBytes',
+  'local-root': 'localRoots',
+  criu: 'criuPath',
+  'remote-shell': 'remoteShell',
+  tracker: 'tracker',
+  compression: 'compression',
+  'compression-level': 'compressionLevel',
+  'max-upload-rate': 'maxUploadBytesPerS',
+  nice: 'nice',
+  'encryption-keys': 'encryptionKeys',
+  'encryption-key-command': 'encryptionKeyCommand',
+  metrics: 'metrics',
+  'log-level': 'logLevel',
+} as const satisfies SettingNames<keyof AgentOptionsInput>;
+
+/** These take effect without a restart. */
+export const AGENT_RELOADABLE = [
+  'max-upload-rate',
+  'log-level',
+] as const satisfies (keyof typeof AGENT_SETTINGS)[];
+
+export const AGENT_PART = { name: 'agent', settings: AGENT_SETTINGS, reloadable: AGENT_RELOADABLE } as const;
+
+/** @throws HoldfastError INVALID_ARGUMENT naming the setting, what was received and what is expected */
 export function parseAgentOptions(input: AgentOptionsInput): AgentOptions {
-  const parsed = schema.safeParse(input);
-  if (!parsed.success) {
-    const issue = parsed.error.issues[0];
-    throw new HoldfastError(
-      'INVALID_ARGUMENT',
-      `agent option ${issue?.path.join('.') ?? '?'}: ${issue?.message ?? 'not valid'}`,
-      'see holdfast agent --help',
-    );
-  }
-  const options = parsed.data;
+  const options = parseSettings(schema, input, AGENT_PART);
   if (!options.tlsDirectory && !options.insecureLoopback) {
     throw new HoldfastError(
       'INVALID_ARGUMENT',
       'the agent has no certificates',
-      'give --tls DIR (see holdfast ca), or --insecure-loopback for a coordinator on this machine',
+      'set tls (see holdfast ca), or insecure-loopback for a coordinator on this machine',
     );
   }
   if (options.encryptionKeys && options.encryptionKeyCommand) {
-    throw new HoldfastError(
-      'INVALID_ARGUMENT',
-      'encryption keys are named twice',
-      'give --encryption-keys or --encryption-key-command, not both',
-    );
+    const problem =
+      'encryption keys are named twice: give encryption-keys or encryption-key-command, not both';
+    throw invalidSetting(AGENT_PART, 'encryptionKeyCommand', options.encryptionKeyCommand, problem);
   }
   return Object.freeze(options);
 }

@@ -2,8 +2,12 @@
 
 import { print, printJson } from './output/terminal';
 
-export interface Daemon {
+export interface Daemon<Configuration = never> {
   close(): Promise<void>;
+  /** Takes over what may change while it runs. */
+  reload?(next: Configuration): void;
+  /** Says that a configuration cannot be used: it goes on with the one it has. */
+  refuse?(error: unknown): void;
 }
 
 /** One line on stdout, for whoever waits for the start: a service manager, a test, a person. */
@@ -33,14 +37,27 @@ function stopRequested(): Promise<void> {
 /**
  * Starts the part, waits for the request to stop and closes it.
  * A request during the start is remembered: what was started is then closed in good order.
+ * @param read the configuration as it is now: SIGHUP asks for it
  */
-export async function runDaemon<T extends Daemon>(
+export async function runDaemon<C, T extends Daemon<C>>(
   start: () => Promise<T>,
   whenStarted: (daemon: T) => void,
+  read?: () => C,
 ): Promise<void> {
   const stopped = stopRequested();
+  let started: T | null = null;
+  const reload = () => {
+    try {
+      if (read !== undefined) started?.reload?.(read());
+    } catch (thrown) {
+      started?.refuse?.(thrown);
+    }
+  };
+  if (read !== undefined) process.on('SIGHUP', reload);
   const daemon = await start();
+  started = daemon;
   whenStarted(daemon);
   await stopped;
+  process.off('SIGHUP', reload);
   await daemon.close();
 }

@@ -35,11 +35,19 @@ export async function withConnection<T>(
   }
 }
 
-/**
- * For an option that a command needs but its subcommands do not, which commander cannot express.
- * @throws INVALID_ARGUMENT when it was not given
- */
-export function required<T>(value: T | undefined, flags: string, variable: string): T {
-  if (value !== undefined) return value;
-  throw new HoldfastError('INVALID_ARGUMENT', `${flags} is required`, `give it, or set ${variable}`);
+/** Parsers know what is wrong with a value, but not which option it was given to. */
+export function nameOptions(command: Command): void {
+  for (const option of command.options) {
+    const parse = option.parseArg;
+    if (!parse) continue;
+    option.argParser<unknown>((value, previous) => {
+      try {
+        return parse(value, previous);
+      } catch (thrown) {
+        if (!(thrown instanceof HoldfastError)) throw thrown;
+        throw new HoldfastError(thrown.code, `${option.long}: ${thrown.message}`, thrown.remedy);
+      }
+    });
+  }
+  command.commands.forEach(nameOptions);
 }

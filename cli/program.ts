@@ -9,6 +9,7 @@ import type * as Catalog from './commands/catalog';
 import type * as Checkpoint from './commands/checkpoint';
 import type * as Checkpoints from './commands/checkpoints';
 import type * as Completion from './commands/completion';
+import type * as Config from './commands/config';
 import type * as Coordinator from './commands/coordinator';
 import type * as Export from './commands/export';
 import type * as Import from './commands/import';
@@ -20,6 +21,7 @@ import type * as Restart from './commands/restart';
 import type * as Rsh from './commands/rsh';
 import type * as Run from './commands/run';
 import type * as Version from './commands/version';
+import { nameOptions } from './options';
 
 /** In the order of the help. One that is called is loaded alone: MPI launchers and scripts wait for each start. */
 const COMMANDS: Readonly<Record<string, () => (program: Command) => void>> = {
@@ -36,6 +38,7 @@ const COMMANDS: Readonly<Record<string, () => (program: Command) => void>> = {
   catalog: () => (require('./commands/catalog') as typeof Catalog).addCatalog,
   agent: () => (require('./commands/agent') as typeof Agent).addAgent,
   coordinator: () => (require('./commands/coordinator') as typeof Coordinator).addCoordinator,
+  config: () => (require('./commands/config') as typeof Config).addConfigCommand,
   ca: () => (require('./commands/ca') as typeof Ca).addCa,
   rsh: () => (require('./commands/rsh') as typeof Rsh).addRsh,
   completion: () => (require('./commands/completion') as typeof Completion).addCompletion,
@@ -54,23 +57,6 @@ Environment:
 
 Every subcommand has --help with examples and exit codes. Errors are told as "holdfast: CODE: message" on stderr,
 as JSON with --json.`;
-
-/** Parsers know what is wrong with a value, but not which option it was given to. */
-function nameOptions(command: Command): void {
-  for (const option of command.options) {
-    const parse = option.parseArg;
-    if (!parse) continue;
-    option.argParser<unknown>((value, previous) => {
-      try {
-        return parse(value, previous);
-      } catch (thrown) {
-        if (!(thrown instanceof HoldfastError)) throw thrown;
-        throw new HoldfastError(thrown.code, `${option.long}: ${thrown.message}`, thrown.remedy);
-      }
-    });
-  }
-  command.commands.forEach(nameOptions);
-}
 
 /** @param only the one command that is going to run; without it, all */
 export function buildProgram(only?: string): Command {

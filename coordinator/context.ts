@@ -6,6 +6,7 @@ import type { Catalog } from './catalog/catalog';
 import type { Clock } from './clock';
 import type { Gathering } from './jobs/gathering';
 import type { RunningOperations } from './operations/running';
+import type { Policies } from './policies';
 import type { Queues } from './queues/queues';
 import type { Fleet } from './sessions/fleet';
 import type { Counters } from './state/counters';
@@ -29,6 +30,8 @@ export interface Context {
   readonly queues: Queues;
   readonly transfers: Transfers;
   readonly gathering: Gathering;
+  /** As of now. */
+  readonly policies: () => Policies;
   /** JOB/TREE of launches that wait for their answer: not missing yet when a node does not name them. */
   readonly launching: Set<string>;
 }

@@ -1,10 +1,13 @@
 /** The coordinator: one per cluster. */
 import { mkdir } from 'node:fs/promises';
+import { hostname } from 'node:os';
 import { Redis, type RedisOptions } from 'ioredis';
-import { type Logger, openLog } from '../core/log';
+import { type Logger, type LogSink, openLog } from '../core/log';
 import { serveTools } from '../core/rpc/tools';
+import { openTracing, type Tracing } from '../core/telemetry/tracing';
 import type { Node } from '../proto/gen/holdfast/v1/coordinator';
 import type { ObjectStore } from '../store/contract';
+import { withObservers } from '../store/observed';
 import { openStore } from '../store/open';
 import { coordinatorService } from './api/service';
 import { Catalog } from './catalog/catalog';
@@ -17,11 +20,13 @@ import { recoverOperations } from './operations/recovery';
 import { runOperation } from './operations/run';
 import { RunningOperations } from './operations/running';
 import { type CoordinatorOptions, type CoordinatorOptionsInput, parseCoordinatorOptions } from './options';
+import { type Policies, policiesOf } from './policies';
 import { Queues } from './queues/queues';
 import { followJobs } from './queues/schedules';
 import { tick } from './queues/tick';
 import { connectReactions } from './reactions';
 import { openRedis } from './redis/open';
+import { reloaded } from './reload';
 import { listen } from './server';
 import { Fleet } from './sessions/fleet';
 import { returnMs } from './sessions/leases';
@@ -30,6 +35,7 @@ import { JobTable, nodesOf } from './state/jobs';
 import { JobLocks } from './state/locks';
 import { loadNodes } from './state/nodes';
 import { OperationTable } from './state/operations';
+import { Telemetry } from './telemetry/telemetry';
 import { recoverImports } from './transfer/settle';
 import { Transfers } from './transfer/transfers';
 
@@ -38,11 +44,25 @@ export interface CoordinatorParts {
   /** SO_PEERCRED of a connected socket (native/index.ts). */
   readonly peerCredentials: (fd: number) => { pid: number; uid: number; gid: number };
   readonly clock?: Clock;
+  /** Default: as the environment says. */
+  readonly tracing?: Tracing;
+  /** Default: stderr. */
+  readonly logSink?: LogSink;
 }
 
 export interface Coordinator {
   /** HOST:PORT agents dial. */
   readonly address: string;
+  readonly toolsSocket: string;
+  /** HOST:PORT of metrics and health. */
+  readonly metricsAddress: string | undefined;
+  /**
+   * Takes over what needs no restart, and says in the log what does.
+   * @throws HoldfastError INVALID_ARGUMENT: then nothing changes
+   */
+  reload(input: CoordinatorOptionsInput): void;
+  /** A configuration that cannot be used: it goes on with the one it has. */
+  refuse(error: unknown): void;
   /** Aborts what can be aborted and stops; what cannot is resolved at the next start. */
   close(): Promise<void>;
 }
@@ -54,15 +74,16 @@ export async function startCoordinator(
   input: CoordinatorOptionsInput,
   parts: CoordinatorParts,
 ): Promise<Coordinator> {
-  const options = parseCoordinatorOptions(input);
-  const log = openLog('coordinator', options.logLevel);
+  let options = parseCoordinatorOptions(input);
+  const log = openLog('coordinator', options.logLevel, parts.logSink);
+  const telemetry = new Telemetry(parts.tracing ?? openTracing('holdfast-coordinator', hostname(), log));
   await mkdir(options.stateDirectory, { recursive: true, mode: 0o700 });
   const opened = await openRedis({
     url: options.redisUrl,
     stateDirectory: options.stateDirectory,
     report: (message) => log.warn(message),
   });
-  const store = openStore(options.storeUrl);
+  const store = withObservers(openStore(options.storeUrl), telemetry.storeObservers);
   await store.open();
   const context = await buildContext({
     options,
@@ -70,7 +91,9 @@ export async function startCoordinator(
     store,
     clock: parts.clock ?? systemClock,
     redis: opened.connection,
+    policies: () => policiesOf(options),
   });
+  await telemetry.watch(context, options.metrics);
 
   context.fleet.expect(await awaitedNodes(context));
   const disconnect = connectReactions(context);
@@ -93,14 +116,30 @@ export async function startCoordinator(
     tick: (job) => tick(context, job),
   });
   const unfollow = followJobs(context);
+  telemetry.setReady(true);
   log.info(
-    { address: server.address, store: store.description, redis: opened.description },
+    {
+      address: server.address,
+      store: store.description,
+      redis: opened.description,
+      metrics: telemetry.address,
+    },
     'coordinator ready',
   );
 
   return {
     address: server.address,
+    toolsSocket: options.toolsSocket,
+    metricsAddress: telemetry.address,
+    reload: (next) => {
+      const { needRestart, ...change } = reloaded(options, next);
+      options = change.options;
+      log.level = options.logLevel;
+      log.info({ reloaded: change.reloaded, needRestart }, 'configuration read again');
+    },
+    refuse: (err) => log.error({ err }, 'the configuration cannot be used: it stays as it is'),
     close: async () => {
+      telemetry.setReady(false);
       unfollow();
       const stopping = {
         code: 'COORDINATOR_UNAVAILABLE',
@@ -117,6 +156,7 @@ export async function startCoordinator(
       context.redis.disconnect();
       await store.close();
       await opened.close();
+      await telemetry.close();
     },
   };
 }
@@ -127,9 +167,11 @@ interface Opened {
   readonly store: ObjectStore;
   readonly clock: Clock;
   readonly redis: RedisOptions;
+  readonly policies: () => Policies;
 }
 
-async function buildContext({ options, log, store, clock, redis: endpoint }: Opened): Promise<Context> {
+async function buildContext(opened: Opened): Promise<Context> {
+  const { options, log, store, clock, redis: endpoint, policies } = opened;
   // A held job must not wait for a Redis that is gone: its commands fail after a while, and the operation aborts.
   const redis = new Redis({ ...endpoint, maxRetriesPerRequest: 3, commandTimeout: 5_000 });
   redis.on('error', (err) => log.error({ err }, 'redis'));
@@ -146,6 +188,7 @@ async function buildContext({ options, log, store, clock, redis: endpoint }: Ope
     queues: new Queues(endpoint, log),
     transfers: new Transfers(),
     gathering,
+    policies,
     launching: new Set(),
   };
 }

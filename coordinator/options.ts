@@ -3,16 +3,27 @@ import { isIP } from 'node:net';
 import { isAbsolute } from 'node:path';
 import { z } from 'zod';
 import { HoldfastError } from '../core/errors';
+import { isLogLevel, LOG_LEVELS } from '../core/log';
+import { invalidSetting, parseSettings, type SettingNames } from '../core/settings';
+import { textFor } from '../core/settingText';
+import { metricsAddress } from '../core/telemetry/address';
+import { parseStoreUrl } from '../store/url';
+import { parseRedisUrl } from './redis/external';
+
+const PORT = 7020;
 
 const absolute = z.string().refine(isAbsolute, 'must be an absolute path');
 
 const schema = z
   .object({
-    /** HOST:PORT to listen on for agents; port 0 takes a free one. An IPv6 host is written in brackets. */
+    /**
+     * HOST:PORT to listen on for agents; port 0 takes a free one. An IPv6 host is written in brackets. Default: port 7020 on
+     * every address, or on 127.0.0.1 for plain text.
+     */
     listen: z
       .string()
       .regex(/^(\[[0-9a-fA-F:]+\]|[^:\s]+):[0-9]{1,5}$/, 'must be HOST:PORT')
-      .default('0.0.0.0:7020'),
+      .optional(),
     /** ca.crt and NAME.crt, NAME.key. */
     tlsDirectory: absolute.optional(),
     /** Name of the coordinator's certificate in it; default: its only one with a coordinator's role. */
@@ -21,47 +32,76 @@ const schema = z
     insecureLoopback: z.boolean().default(false),
     stateDirectory: absolute.default('/var/lib/holdfast'),
     /** A Redis of the site's own; without it, one of ours in the state directory. */
-    redisUrl: z.string().optional(),
-    storeUrl: z.string().min(1),
+    redisUrl: textFor(parseRedisUrl).optional(),
+    storeUrl: textFor(parseStoreUrl),
     toolsSocket: absolute.default('/run/holdfast/coordinator.sock'),
     leaseMs: z.number().int().min(200).max(600_000).default(10_000),
     heartbeatMs: z.number().int().min(20).optional(),
-    logLevel: z.string().optional(),
+    /** How long an automatic restart waits for nodes that can take the job. */
+    restartWaitMs: z.number().int().min(0).default(600_000),
+    /** [HOST:]PORT for metrics and health; absent: none. */
+    metrics: metricsAddress.optional(),
+    logLevel: z
+      .string()
+      .refine(isLogLevel, `must be one of ${LOG_LEVELS.join(', ')}`)
+      .default('info'),
   })
   .strict();
 
 export type CoordinatorOptionsInput = z.input<typeof schema>;
-export type CoordinatorOptions = Readonly<z.output<typeof schema> & { heartbeatMs: number; host: string }>;
+export type CoordinatorOptions = Readonly<
+  z.output<typeof schema> & { listen: string; heartbeatMs: number; host: string }
+>;
 
-/** @throws HoldfastError INVALID_ARGUMENT naming the field, what was received and what is expected */
+export const COORDINATOR_SETTINGS = {
+  listen: 'listen',
+  store: 'storeUrl',
+  redis: 'redisUrl',
+  'state-dir': 'stateDirectory',
+  tls: 'tlsDirectory',
+  'tls-name': 'tlsName',
+  'insecure-loopback': 'insecureLoopback',
+  socket: 'toolsSocket',
+  lease: 'leaseMs',
+  'restart-wait': 'restartWaitMs',
+  metrics: 'metrics',
+  'log-level': 'logLevel',
+} as const satisfies SettingNames<keyof CoordinatorOptionsInput>;
+
+/** These take effect without a restart. */
+export const COORDINATOR_RELOADABLE = [
+  'restart-wait',
+  'log-level',
+] as const satisfies (keyof typeof COORDINATOR_SETTINGS)[];
+
+export const COORDINATOR_PART = {
+  name: 'coordinator',
+  settings: COORDINATOR_SETTINGS,
+  reloadable: COORDINATOR_RELOADABLE,
+} as const;
+
+/** @throws HoldfastError INVALID_ARGUMENT naming the setting, what was received and what is expected */
 export function parseCoordinatorOptions(input: CoordinatorOptionsInput): CoordinatorOptions {
-  const parsed = schema.safeParse(input);
-  if (!parsed.success) {
-    const [issue] = parsed.error.issues;
-    const field = issue?.path.join('.') ?? '';
-    const received = JSON.stringify((input as Record<string, unknown>)[field]);
-    throw invalid(`coordinator option ${field}: ${issue?.message}; received ${received}`);
-  }
-  const options = parsed.data;
-  const host = options.listen.slice(0, options.listen.lastIndexOf(':')).replace(/^\[|\]$/g, '');
+  const options = parseSettings(schema, input, COORDINATOR_PART);
+  const listen = options.listen ?? `${options.insecureLoopback ? '127.0.0.1' : '0.0.0.0'}:${PORT}`;
+  const host = listen.slice(0, listen.lastIndexOf(':')).replace(/^\[|\]$/g, '');
   const heartbeatMs = options.heartbeatMs ?? Math.max(20, Math.floor(options.leaseMs / 5));
   if (heartbeatMs * 2 > options.leaseMs) {
-    throw invalid(`heartbeatMs ${heartbeatMs} must be at most half of leaseMs ${options.leaseMs}`);
+    const problem = `must be at most half of the lease, ${options.leaseMs} ms`;
+    throw invalidSetting(COORDINATOR_PART, 'heartbeatMs', heartbeatMs, problem);
   }
   if ((options.tlsDirectory === undefined) !== options.insecureLoopback) {
-    throw invalid('give either a TLS directory or the option for plain text on loopback');
+    const problem = 'give either a TLS directory or the option for plain text on loopback';
+    throw new HoldfastError('INVALID_ARGUMENT', problem, 'set tls, or insecure-loopback, not both');
   }
   if (options.insecureLoopback && !isLoopback(host)) {
-    throw invalid(`plain text is only allowed on a loopback address, not on ${host}`);
+    const problem = `plain text is only allowed on a loopback address, not on ${host}`;
+    throw invalidSetting(COORDINATOR_PART, 'listen', listen, problem);
   }
-  return Object.freeze({ ...options, heartbeatMs, host });
+  return Object.freeze({ ...options, listen, heartbeatMs, host });
 }
 
 /** By address: a name could be pointed elsewhere. */
 export function isLoopback(host: string): boolean {
   return (isIP(host) === 4 && host.startsWith('127.')) || host === '::1';
-}
-
-function invalid(message: string): HoldfastError {
-  return new HoldfastError('INVALID_ARGUMENT', message, 'see `holdfast coordinator --help`');
 }

@@ -24,6 +24,4 @@ export const TIMEOUTS_MS = {
   commitRetry: 2 * SECOND_MS,
   /** How long an export waits for its reader, or an import for its writer, before it is given up. */
   transferStall: 10 * MINUTE_MS,
-  /** How long an automatic restart waits for nodes that can take the job. */
-  capableNodes: 10 * MINUTE_MS,
 } as const;

@@ -4,7 +4,7 @@ import { faultPoint } from '../core/faults';
 import type { ObjectInfo, ObjectStore } from './contract';
 
 /** The contract's functions, bound, so that a wrapper can replace some of them. */
-function functionsOf(store: ObjectStore): ObjectStore {
+export function functionsOf(store: ObjectStore): ObjectStore {
   return {
     description: store.description,
     put: (key, body, options) => store.put(key, body, options),

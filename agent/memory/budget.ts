@@ -14,11 +14,16 @@ export interface MemoryShare {
 export const SMALLEST_SHARE_BYTES = 64 << 20;
 
 export class MemoryBudget {
-  private freeBytes: number;
+  #freeBytes: number;
   private readonly waiting = new Set<() => void>();
 
-  constructor(private readonly totalBytes: number) {
-    this.freeBytes = totalBytes;
+  constructor(readonly totalBytes: number) {
+    this.#freeBytes = totalBytes;
+  }
+
+  /** What no capture has taken. */
+  get freeBytes(): number {
+    return this.#freeBytes;
   }
 
   /**
@@ -32,18 +37,18 @@ export class MemoryBudget {
       const problem = `the memory budget of ${this.totalBytes} bytes is too small for this job, which needs ${neededBytes}`;
       throw new HoldfastError('LIMIT_EXCEEDED', problem, 'start the agent with a larger --memory-budget');
     }
-    while (this.freeBytes < neededBytes) {
+    while (this.#freeBytes < neededBytes) {
       signal.throwIfAborted();
       await this.nextChange(signal);
     }
     signal.throwIfAborted();
-    const bytes = Math.max(neededBytes, this.freeBytes - SMALLEST_SHARE_BYTES);
-    this.freeBytes -= bytes;
+    const bytes = Math.max(neededBytes, this.#freeBytes - SMALLEST_SHARE_BYTES);
+    this.#freeBytes -= bytes;
     let released = false;
     const release = (): void => {
       if (released) return;
       released = true;
-      this.freeBytes += bytes;
+      this.#freeBytes += bytes;
       for (const wake of [...this.waiting]) wake();
     };
     return { bytes, release };

@@ -5,9 +5,14 @@ export class UploadLimit {
 
   /** @param bytesPerS undefined: no limit */
   constructor(
-    private readonly bytesPerS: number | undefined,
+    private bytesPerS: number | undefined,
     private readonly nowMs: () => number = () => performance.now(),
   ) {}
+
+  /** From now on; what waits already, waits as long as it was told. */
+  change(bytesPerS: number | undefined): void {
+    this.bytesPerS = bytesPerS;
+  }
 
   /** Takes the bytes' share of the time; returns how long to wait before they are sent. */
   take(bytes: number): number {

@@ -41,8 +41,8 @@ export class Dispatcher {
 
   /** Never rejects: a failure is a result. */
   async execute(command: Command, report: ReportProgress): Promise<CommandResult> {
-    const { id, job, generation, epoch, body } = command;
-    const log = this.context.log.child({ job, generation, epoch, command: body?.$case });
+    const { id, job, epoch, body } = command;
+    const { log } = this.context;
     const startMs = Date.now();
     try {
       if (!body)

@@ -1,6 +1,8 @@
 import { type Command, Option } from 'commander';
 import type * as AgentCheck from '../../agent/check';
+import type * as AgentOptions from '../../agent/options';
 import { HoldfastError } from '../../core/errors';
+import { configurationOf } from '../configuration/daemon';
 import type { JsonOption } from '../options';
 import { printTable } from '../output/table';
 import { paint, print, printJson } from '../output/terminal';
@@ -37,9 +39,19 @@ function printResults(results: readonly AgentCheck.CheckResult[]): void {
   for (const { name, remedy } of toMend) print(`  ${name}: ${remedy}`);
 }
 
-async function check(options: CheckOptions): Promise<void> {
+/** What the agent would use that is started now. */
+function configured(agent: Command | null): Partial<AgentOptions.AgentOptionsInput> {
+  const { AGENT_PART } = require('../../agent/options') as typeof AgentOptions;
+  return agent === null ? {} : configurationOf(agent, AGENT_PART);
+}
+
+async function check(options: CheckOptions, command: Command): Promise<void> {
   const { checkNode, isNodeUsable } = require('../../agent/check') as typeof AgentCheck;
-  const results = await checkNode({ criuPath: options.criu, runDirectory: options.runDir });
+  const { criuPath, runDirectory } = configured(command.parent);
+  const results = await checkNode({
+    criuPath: options.criu ?? criuPath,
+    runDirectory: options.runDir ?? runDirectory,
+  });
   const usable = isNodeUsable(results);
   if (options.json) printJson({ usable, checks: results });
   else printResults(results);

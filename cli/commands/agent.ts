@@ -1,37 +1,16 @@
 import { type Command, Option } from 'commander';
 import type * as AgentMain from '../../agent/main';
-import type { AgentOptionsInput } from '../../agent/options';
+import type * as AgentOptions from '../../agent/options';
+import { addConfig, configurationOf } from '../configuration/daemon';
 import { announce, runDaemon } from '../daemon';
-import { addJson, type JsonOption, required } from '../options';
+import { addJson, type JsonOption } from '../options';
 import { collect, collectPaths, parseCount, parseHostPort, parsePath, parseSize } from '../values';
 import { addAgentCheck } from './agent-check';
 
-interface AgentCommandOptions extends JsonOption {
-  readonly coordinator?: string;
-  readonly node?: string;
-  readonly address?: string[];
-  readonly store?: string;
-  readonly tls?: string;
-  readonly insecureLoopback?: boolean;
-  readonly socket?: string;
-  readonly runDir?: string;
-  readonly memoryBudget?: number;
-  readonly localRoot?: string[];
-  readonly criu?: string;
-  readonly remoteShell?: string;
-  readonly compression?: AgentOptionsInput['compression'];
-  readonly compressionLevel?: number;
-  readonly maxUploadRate?: number;
-  readonly nice?: number;
-  readonly encryptionKeys?: string;
-  readonly encryptionKeyCommand?: string;
-  readonly tracker?: AgentOptionsInput['tracker'];
-  readonly logLevel?: string;
-}
-
 const HELP = `
 Runs in the foreground, as root. Two lines on stdout tell that it listens and that it is registered; its log
-goes to stderr. SIGTERM and SIGINT stop it: what it holds frozen is thawed, jobs run on.
+goes to stderr. SIGTERM and SIGINT stop it: what it holds frozen is thawed, jobs run on. SIGHUP reads the configuration
+again. Every option can also be given in the section "agent" of the configuration file, under its name without the dashes.
 
 Examples:
   holdfast agent --coordinator head:7020 --store 's3://holdfast?endpoint=https://s3.example.org' --tls /etc/holdfast/tls
@@ -41,43 +20,19 @@ Exit codes:
   0 stopped on request; 2 an option is not valid; 4 not root; 7 CRIU cannot be used; 9 the store failed;
   others: see holdfast(1), EXIT STATUS`;
 
-async function agent(options: AgentCommandOptions): Promise<void> {
-  const json = options.json ?? false;
-  const coordinator = required(options.coordinator, '--coordinator HOST:PORT', 'HOLDFAST_COORDINATOR');
-  const storeUrl = required(options.store, '--store URL', 'HOLDFAST_STORE');
-  const fields = { coordinator };
+async function agent({ json = false }: JsonOption, command: Command): Promise<void> {
   // Loaded on use: the agent brings the native engine with it.
+  const { AGENT_PART } = require('../../agent/options') as typeof AgentOptions;
   const { startAgent } = require('../../agent/main') as typeof AgentMain;
+  const read = () => configurationOf(command, AGENT_PART) as unknown as AgentOptions.AgentOptionsInput;
   await runDaemon(
-    () =>
-      startAgent({
-        coordinator,
-        node: options.node,
-        addresses: options.address,
-        storeUrl,
-        tlsDirectory: options.tls,
-        insecureLoopback: options.insecureLoopback,
-        toolsSocket: options.socket,
-        runDirectory: options.runDir,
-        memoryBudgetBytes: options.memoryBudget,
-        localRoots: options.localRoot,
-        criuPath: options.criu,
-        remoteShell: options.remoteShell,
-        compression: options.compression,
-        compressionLevel: options.compressionLevel,
-        maxUploadBytesPerS: options.maxUploadRate,
-        nice: options.nice,
-        encryptionKeys: options.encryptionKeys,
-        encryptionKeyCommand: options.encryptionKeyCommand,
-        tracker: options.tracker,
-        logLevel: options.logLevel,
-      }),
-    (started) => {
+    () => startAgent(read()),
+    ({ registered, coordinator, metricsAddress }) => {
+      const fields = { coordinator, metrics: metricsAddress ?? null };
       announce('listening', 'the agent listens to local tools', fields, json);
-      started.registered.then(() =>
-        announce('ready', `the agent is registered with ${coordinator}`, fields, json),
-      );
+      registered.then(() => announce('ready', `the agent is registered with ${coordinator}`, fields, json));
     },
+    read,
   );
 }
 
@@ -145,8 +100,13 @@ export function addAgent(program: Command): void {
     .option('--nice <level>', 'copy with this niceness while jobs run, 0 to 19 (default: 10)', parseCount)
     .option('--encryption-keys <dir>', 'encrypt checkpoints with the key files TENANT/NAME here', parsePath)
     .option('--encryption-key-command <path>', 'encrypt checkpoints with keys of this program', parsePath)
+    .addOption(
+      new Option('--metrics <host:port>', 'serve metrics and health here; HOST is 127.0.0.1 without one').env(
+        'HOLDFAST_METRICS',
+      ),
+    )
     .addOption(new Option('--log-level <level>', 'trace, debug, info, warn or error').env('HOLDFAST_LOG'))
     .addHelpText('after', HELP);
-  addJson(command).action(agent);
+  addJson(addConfig(command)).action(agent);
   addAgentCheck(command);
 }

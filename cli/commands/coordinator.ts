@@ -1,29 +1,17 @@
 import { type Command, Option } from 'commander';
 import type * as CoordinatorMain from '../../coordinator/main';
+import type * as CoordinatorOptions from '../../coordinator/options';
 import type * as Native from '../../native';
+import { addConfig, configurationOf } from '../configuration/daemon';
 import { announce, runDaemon } from '../daemon';
-import { addJson, type JsonOption, required } from '../options';
-import { parseHostPort, parseInterval, parsePath } from '../values';
-
-interface CoordinatorCommandOptions extends JsonOption {
-  readonly listen?: string;
-  readonly stateDir: string;
-  readonly redis?: string;
-  readonly store?: string;
-  readonly tls?: string;
-  readonly tlsName?: string;
-  readonly insecureLoopback?: boolean;
-  readonly socket: string;
-  readonly lease?: number;
-  readonly logLevel?: string;
-}
-
-const PORT = 7020;
+import { addJson, type JsonOption } from '../options';
+import { parseDuration, parseHostPort, parseInterval, parsePath } from '../values';
 
 const HELP = `
 Runs in the foreground. One line on stdout tells that it is ready; its log goes to stderr. SIGTERM and SIGINT
-stop it: jobs run on, and a checkpoint in flight is settled when it comes back.
-Without --redis it runs one of its own, with its data in the state directory.
+stop it: jobs run on, and a checkpoint in flight is settled when it comes back. SIGHUP reads the configuration again.
+Without --redis it runs one of its own, with its data in the state directory. Every option can also be given in the
+section "coordinator" of the configuration file, under its name without the dashes.
 
 Examples:
   holdfast coordinator --store 's3://holdfast?endpoint=https://s3.example.org' --tls /etc/holdfast/tls
@@ -32,33 +20,20 @@ Examples:
 Exit codes:
   0 stopped on request; 2 an option is not valid; 9 the store failed; others: see holdfast(1), EXIT STATUS`;
 
-async function coordinator(options: CoordinatorCommandOptions): Promise<void> {
-  const storeUrl = required(options.store, '--store URL', 'HOLDFAST_STORE');
-  const listen = options.listen ?? `${options.insecureLoopback ? '127.0.0.1' : '0.0.0.0'}:${PORT}`;
+async function coordinator({ json = false }: JsonOption, command: Command): Promise<void> {
   // Loaded on use: queues, drivers and native code are of no use to other commands.
+  const { COORDINATOR_PART } = require('../../coordinator/options') as typeof CoordinatorOptions;
   const { startCoordinator } = require('../../coordinator/main') as typeof CoordinatorMain;
   const { peerCredentials } = require('../../native') as typeof Native;
+  const read = () =>
+    configurationOf(command, COORDINATOR_PART) as unknown as CoordinatorOptions.CoordinatorOptionsInput;
   await runDaemon(
-    () =>
-      startCoordinator(
-        {
-          listen,
-          stateDirectory: options.stateDir,
-          redisUrl: options.redis,
-          storeUrl,
-          tlsDirectory: options.tls,
-          tlsName: options.tlsName,
-          insecureLoopback: options.insecureLoopback,
-          toolsSocket: options.socket,
-          leaseMs: options.lease,
-          logLevel: options.logLevel,
-        },
-        { peerCredentials },
-      ),
-    ({ address }) => {
-      const fields = { address, socket: options.socket };
-      announce('ready', `the coordinator listens on ${address}`, fields, options.json ?? false);
+    () => startCoordinator(read(), { peerCredentials }),
+    ({ address, metricsAddress, toolsSocket }) => {
+      const fields = { address, socket: toolsSocket, metrics: metricsAddress ?? null };
+      announce('ready', `the coordinator listens on ${address}`, fields, json);
     },
+    read,
   );
 }
 
@@ -68,14 +43,13 @@ export function addCoordinator(program: Command): void {
     .summary('run the coordinator of a cluster')
     .description('Runs the coordinator: it makes one checkpoint of what all nodes captured, or none.')
     .addOption(
-      new Option('--listen <host:port>', `address for agents (default: port ${PORT}, every address)`)
+      new Option('--listen <host:port>', 'address for agents (default: port 7020, every address)')
         .env('HOLDFAST_LISTEN')
         .argParser(parseHostPort),
     )
     .addOption(
-      new Option('--state-dir <dir>', 'what it keeps on disk')
+      new Option('--state-dir <dir>', 'what it keeps on disk (default: /var/lib/holdfast)')
         .env('HOLDFAST_STATE_DIR')
-        .default('/var/lib/holdfast')
         .argParser(parsePath),
     )
     .addOption(
@@ -87,17 +61,30 @@ export function addCoordinator(program: Command): void {
     )
     .option('--tls-name <name>', "NAME of its certificate (default: the only coordinator's there)")
     .option('--insecure-loopback', 'no TLS; only on a loopback address')
-    .addOption(
-      new Option('--socket <path>', 'UNIX socket for local tools')
-        .default('/run/holdfast/coordinator.sock')
-        .argParser(parsePath),
+    .option(
+      '--socket <path>',
+      'UNIX socket for local tools (default: /run/holdfast/coordinator.sock)',
+      parsePath,
     )
     .addOption(
       new Option('--lease <duration>', 'how long a silent node counts as alive (default: 10s)')
         .env('HOLDFAST_LEASE')
         .argParser(parseInterval),
     )
+    .addOption(
+      new Option(
+        '--restart-wait <duration>',
+        'how long an automatic restart waits for capable nodes (default: 10m)',
+      )
+        .env('HOLDFAST_RESTART_WAIT')
+        .argParser(parseDuration),
+    )
+    .addOption(
+      new Option('--metrics <host:port>', 'serve metrics and health here; HOST is 127.0.0.1 without one').env(
+        'HOLDFAST_METRICS',
+      ),
+    )
     .addOption(new Option('--log-level <level>', 'trace, debug, info, warn or error').env('HOLDFAST_LOG'))
     .addHelpText('after', HELP);
-  addJson(command).action(coordinator);
+  addJson(addConfig(command)).action(coordinator);
 }

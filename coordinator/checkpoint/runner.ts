@@ -1,5 +1,6 @@
 /** The effects of a checkpoint: durable phases, commands to agents, the commit, and what changes for the job. */
 import { type FaultPoint, faultPoint } from '../../core/faults';
+import { logging } from '../../core/log';
 import { generationPrefix } from '../../core/manifest';
 import { toErrorDetail } from '../../core/rpc/errors';
 import type { Context } from '../context';
@@ -70,16 +71,16 @@ export class CheckpointRunner {
   }
 
   async #drive(start: Transition<CheckpointState, CheckpointEffect>): Promise<OperationRecord> {
+    const effects = {
+      enter: (state: CheckpointState) => this.#enter(state),
+      perform: (effect: CheckpointEffect, state: CheckpointState) => this.#perform(effect, state),
+    };
     await listening(
       this.context,
       this.record.operation,
       () => this.record.nodes,
       (event) => this.#mailbox.post(event),
-      () =>
-        drive(checkpointMachine, start, this.#mailbox, {
-          enter: (state) => this.#enter(state),
-          perform: (effect, state) => this.#perform(effect, state),
-        }),
+      () => logging(this.#fields(), () => drive(checkpointMachine, start, this.#mailbox, effects)),
     );
     return this.record;
   }
@@ -99,7 +100,7 @@ export class CheckpointRunner {
       if (fault !== undefined) faultPoint(fault);
       return null;
     } catch (thrown) {
-      context.log.error({ ...this.#fields(), phase: state.phase, err: thrown }, 'phase not entered');
+      context.log.error({ phase: state.phase, err: thrown }, 'phase not entered');
       return failureOf(thrown);
     }
   }
@@ -145,7 +146,7 @@ export class CheckpointRunner {
       if (record.manifest !== null) await context.operations.put(record);
       await discard(context, { prefix: generationPrefix(job, generation, epoch), job, unanswered });
     } catch (thrown) {
-      context.log.warn({ ...this.#fields(), err: thrown }, 'objects of an aborted commit stay');
+      context.log.warn({ err: thrown }, 'objects of an aborted commit stay');
     }
     this.#mailbox.post({ type: 'discarded' });
   }
@@ -161,12 +162,12 @@ export class CheckpointRunner {
     const { clock, store, log } = this.context;
     if (isRetry) await new Promise<void>((resolve) => clock.after(TIMEOUTS_MS.commitRetry, resolve));
     const outcome = await commitManifest(store, this.record.operation, this.record.manifest ?? '');
-    if (outcome.outcome === 'unknown') log.warn({ ...this.#fields(), ...outcome }, 'commit not resolved yet');
+    if (outcome.outcome === 'unknown') log.warn({ ...outcome }, 'commit not resolved yet');
     try {
       if (outcome.outcome === 'ours' && !isRetry) faultPoint('coordinator.checkpoint.after-commit');
       this.#mailbox.post({ type: 'committed', ...outcome });
     } catch (thrown) {
-      log.warn({ ...this.#fields(), err: thrown }, 'commit not resolved yet');
+      log.warn({ err: thrown }, 'commit not resolved yet');
       this.#mailbox.post({ type: 'committed', outcome: 'unknown', failure: failureOf(thrown) });
     }
   }
@@ -178,6 +179,6 @@ export class CheckpointRunner {
 
   #log(state: CheckpointState): void {
     const failure = state.failure?.message;
-    this.context.log.info({ ...this.#fields(), phase: state.phase, failure }, `checkpoint ${state.phase}`);
+    this.context.log.info({ phase: state.phase, failure }, `checkpoint ${state.phase}`);
   }
 }

@@ -31,8 +31,11 @@ export async function recoverOperations(context: Context): Promise<void> {
 
 async function resume(context: Context, record: OperationRecord): Promise<void> {
   const { operation, request } = record;
-  const { id, job, phase } = operation;
-  context.log.warn({ operation: id, job, phase }, 'resolving an operation of before the start');
+  const { id, job, phase, generation, epoch } = operation;
+  context.log.warn(
+    { operation: id, job, generation, epoch, phase },
+    'resolving an operation of before the start',
+  );
   await context.locks.run(job, async () => {
     const runner =
       request.kind === 'restart'

@@ -1,5 +1,6 @@
 /** One operation from its queue to its end, under its job's lock (E2). */
 import { HoldfastError, toHoldfastError } from '../../core/errors';
+import { logging } from '../../core/log';
 import { toErrorDetail } from '../../core/rpc/errors';
 import { type Job, JobState } from '../../proto/gen/holdfast/v1/coordinator';
 import { CheckpointRunner } from '../checkpoint/runner';
@@ -11,8 +12,13 @@ import { isOver, type OperationRecord } from '../state/operations';
 
 /** Whatever happens is in the record at the end; this rejects only when that cannot be stored. */
 export async function runOperation(context: Context, id: string): Promise<OperationRecord> {
-  const queued = await context.operations.get(id);
-  return context.locks.run(queued.operation.job, async () => {
+  const { operation } = await context.operations.get(id);
+  const { job } = operation;
+  return logging({ operation: id, job }, () => locked(context, id, job));
+}
+
+function locked(context: Context, id: string, job: string): Promise<OperationRecord> {
+  return context.locks.run(job, async () => {
     const record = await context.operations.get(id);
     if (isOver(record)) return record;
     try {
@@ -58,7 +64,8 @@ async function endUnstarted(
   const { clock, jobs, log, operations } = context;
   const { operation, request } = record;
   const error = toErrorDetail(thrown);
-  log.warn({ operation: operation.id, job: operation.job, err: thrown }, 'operation not started');
+  const { generation, epoch } = operation;
+  log.warn({ generation, epoch, err: thrown }, 'operation not started');
   const job = jobs.find(operation.job);
   if (request.kind === 'restart' && request.automatic && job?.state === JobState.RESTARTING) {
     await concludeUnstartedRestart(context, job, error);

@@ -6,6 +6,7 @@ import { type ConnectionOptions, Queue, Worker } from 'bullmq';
 import type { RedisOptions } from 'ioredis';
 import type { Logger } from '../../core/log';
 import type { Job } from '../../proto/gen/holdfast/v1/coordinator';
+import { Signal } from '../signal';
 import { QUEUE_PREFIX } from '../state/keys';
 import type { OperationRecord } from '../state/operations';
 
@@ -21,6 +22,8 @@ export interface Workers {
 }
 
 export class Queues {
+  /** What came of a tick of a schedule. */
+  readonly ticked = new Signal<'started' | 'skipped'>();
   readonly #checkpoint: Queue<Work>;
   readonly #restart: Queue<Work>;
   readonly #workers: Worker<Work>[] = [];
@@ -73,6 +76,7 @@ export class Queues {
       return work.operation;
     }
     const outcome = await workers.tick(work.tick);
+    this.ticked.emit('skipped' in outcome ? 'skipped' : 'started');
     if ('skipped' in outcome)
       this.log.info({ job: work.tick, reason: outcome.skipped }, 'periodic checkpoint skipped');
     return outcome;

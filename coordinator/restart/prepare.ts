@@ -5,7 +5,6 @@ import { type Manifest, RestartPolicy } from '../../proto/gen/holdfast/v1/manife
 import type { Context } from '../context';
 import { hasMain } from '../state/jobs';
 import type { OperationRequest } from '../state/operations';
-import { TIMEOUTS_MS } from '../timeouts';
 import { type Placement, planRestart } from './planner';
 
 export type RestartRequest = Extract<OperationRequest, { kind: 'restart' }>;
@@ -32,7 +31,8 @@ export async function placementsFor(
   signal: AbortSignal,
 ): Promise<Placement[]> {
   const { clock, fleet, log } = context;
-  const deadlineMs = clock.monotonicMs() + (request.automatic ? TIMEOUTS_MS.capableNodes : 0);
+  const waitMs = request.automatic ? context.policies().restartWaitMs : 0;
+  const deadlineMs = clock.monotonicMs() + waitMs;
   for (;;) {
     signal.throwIfAborted();
     if (request.automatic) {

@@ -1,5 +1,6 @@
 /** The effects of a restart: durable phases, commands to agents, and what changes for the job. */
 import { type FaultPoint, faultPoint } from '../../core/faults';
+import { logging } from '../../core/log';
 import { toErrorDetail } from '../../core/rpc/errors';
 import { type Job, JobState, type PlacedTree } from '../../proto/gen/holdfast/v1/coordinator';
 import type { Manifest } from '../../proto/gen/holdfast/v1/manifest';
@@ -94,12 +95,13 @@ export class RestartRunner {
   }
 
   async #drive(start: Transition<RestartState, RestartEffect>): Promise<void> {
-    await drive(restartMachine, start, this.#mailbox, {
-      enter: (state) => this.#enter(state),
-      perform: ({ phase, nodes }) => {
+    const effects = {
+      enter: (state: RestartState) => this.#enter(state),
+      perform: ({ phase, nodes }: RestartEffect) => {
         for (const node of nodes) this.#send(phase, node);
       },
-    });
+    };
+    await logging(this.#fields(), () => drive(restartMachine, start, this.#mailbox, effects));
   }
 
   async #enter(state: RestartState): Promise<Failure | null> {
@@ -122,7 +124,7 @@ export class RestartRunner {
       if (fault !== undefined) faultPoint(fault);
       return null;
     } catch (thrown) {
-      context.log.error({ ...this.#fields(), phase: state.phase, err: thrown }, 'phase not entered');
+      context.log.error({ phase: state.phase, err: thrown }, 'phase not entered');
       return failureOf(thrown);
     }
   }
@@ -194,9 +196,6 @@ export class RestartRunner {
   #log(state: RestartState): void {
     const failure = state.failure?.message;
     const { decisions } = this.record.operation;
-    this.context.log.info(
-      { ...this.#fields(), decisions, phase: state.phase, failure },
-      `restart ${state.phase}`,
-    );
+    this.context.log.info({ decisions, phase: state.phase, failure }, `restart ${state.phase}`);
   }
 }

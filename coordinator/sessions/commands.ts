@@ -1,6 +1,6 @@
 /** Which result answers which command, in types and at run time. */
 
-import { HoldfastError } from '../../core/errors';
+import { type ErrorCode, HoldfastError, isErrorCode } from '../../core/errors';
 import { fromErrorDetail } from '../../core/rpc/errors';
 import type { Command, CommandResult } from '../../proto/gen/holdfast/v1/agent';
 
@@ -24,6 +24,17 @@ const RESULT_OF = {
 
 export type BodyOf<C extends CommandCase> = Extract<CommandBody, { $case: C }>;
 export type ResultOf<C extends CommandCase> = Extract<ResultBody, { $case: (typeof RESULT_OF)[C] }>['value'];
+
+/** What a command came to: the node's answer, or why there is none. */
+export type Outcome = CommandResult | HoldfastError;
+
+/** The code of its error; null when it succeeded. */
+export function outcomeCode(outcome: Outcome): ErrorCode | null {
+  if (outcome instanceof HoldfastError) return outcome.code;
+  const { error } = outcome;
+  if (error === undefined) return null;
+  return isErrorCode(error.code) ? error.code : 'INTERNAL';
+}
 
 /** What every command of an operation carries (E1). */
 export interface CommandScope {

@@ -14,9 +14,24 @@ import type {
 import type { MemoryFilling, Node } from '../../proto/gen/holdfast/v1/coordinator';
 import type { Clock } from '../clock';
 import { Signal } from '../signal';
-import { type BodyOf, type CommandCase, type CommandScope, type ResultOf, resultOf } from './commands';
+import {
+  type BodyOf,
+  type CommandCase,
+  type CommandScope,
+  type Outcome,
+  type ResultOf,
+  resultOf,
+} from './commands';
 import { Leases, type LeaseTimes, returnMs } from './leases';
-import { type Link, Member, type TreeKey } from './member';
+import { type Link, Member, type MemberState, type TreeKey } from './member';
+
+/** A command that is about to be sent. Observers may put their trace on it. */
+export interface Commanding {
+  readonly node: string;
+  readonly command: Command;
+  /** Never rejects. */
+  readonly outcome: Promise<Outcome>;
+}
 
 export class Fleet {
   readonly registered = new Signal<Register>();
@@ -26,6 +41,7 @@ export class Fleet {
   readonly treeEnded = new Signal<{ node: string; ended: TreeEnded }>();
   readonly progress = new Signal<{ node: string; scope: CommandScope; progress: Progress }>();
   readonly changed = new Signal<Node>();
+  readonly commanding = new Signal<Commanding>();
 
   readonly #instance = randomUUID();
   readonly #members = new Map<string, Member>();
@@ -60,6 +76,11 @@ export class Fleet {
 
   node(name: string): Node | undefined {
     return this.#members.get(name)?.node;
+  }
+
+  /** One for each node. */
+  states(): MemberState[] {
+    return [...this.#members.values()].map(({ state }) => state);
   }
 
   isAlive(name: string): boolean {
@@ -193,20 +214,24 @@ export class Fleet {
       throw new HoldfastError('NODE_UNAVAILABLE', `node ${name} is not connected`, 'start its agent');
     }
     const { job, generation, epoch } = scope;
-    const command: Command = { id: newCommandId(), job, generation, epoch, body };
-    const outcome = await new Promise<Parameters<Parameters<Member['post']>[0]['settle']>[0]>((resolve) => {
-      const cancel = Number.isFinite(options.timeoutMs)
-        ? this.clock.after(options.timeoutMs, () => {
-            const text = `node ${name} did not answer ${body.$case} within ${options.timeoutMs / 1000} s`;
-            member.settle(command.id, new HoldfastError('TIMEOUT', text));
-          })
-        : () => {};
-      const settle: typeof resolve = (value) => {
-        cancel();
-        resolve(value);
-      };
-      member.post({ command, isSent: false, settle });
+    const command: Command = { id: newCommandId(), job, generation, epoch, body, traceParent: '' };
+    let answer: (outcome: Outcome) => void = () => {};
+    const answered = new Promise<Outcome>((resolve) => {
+      answer = resolve;
     });
+    this.commanding.emit({ node: name, command, outcome: answered });
+    const cancel = Number.isFinite(options.timeoutMs)
+      ? this.clock.after(options.timeoutMs, () => {
+          const text = `node ${name} did not answer ${body.$case} within ${options.timeoutMs / 1000} s`;
+          member.settle(command.id, new HoldfastError('TIMEOUT', text));
+        })
+      : () => {};
+    const settle = (outcome: Outcome) => {
+      cancel();
+      answer(outcome);
+    };
+    member.post({ command, isSent: false, settle });
+    const outcome = await answered;
     if (outcome instanceof HoldfastError) throw outcome;
     return resultOf<C>(name, body.$case, outcome);
   }

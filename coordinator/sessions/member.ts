@@ -28,7 +28,8 @@ export interface Pending {
  * expected: known from before the coordinator's start, not seen since. away: its stream ended, its lease has not.
  * lost: its lease ended; whatever it held frozen, it has thawed (F1).
  */
-export type MemberState = 'expected' | 'connected' | 'away' | 'lost';
+export const MEMBER_STATES = ['expected', 'connected', 'away', 'lost'] as const;
+export type MemberState = (typeof MEMBER_STATES)[number];
 
 export type TreeKey = Pick<HostedTree, 'job' | 'treeId' | 'incarnation'>;
 

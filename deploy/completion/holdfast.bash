@@ -7,14 +7,14 @@ _holdfast() {
   for ((index = 1; index < COMP_CWORD; index++)); do
     next="${path:+$path }${COMP_WORDS[index]}"
     case "$next" in
-      'run'|'checkpoint'|'restart'|'jobs'|'checkpoints'|'info'|'nodes'|'kill'|'export'|'import'|'catalog'|'catalog rebuild'|'agent'|'agent check'|'coordinator'|'ca'|'ca init'|'ca issue'|'rsh'|'completion'|'version') path=$next ;;
+      'run'|'checkpoint'|'restart'|'jobs'|'checkpoints'|'info'|'nodes'|'kill'|'export'|'import'|'catalog'|'catalog rebuild'|'agent'|'agent check'|'coordinator'|'config'|'config check'|'config show'|'ca'|'ca init'|'ca issue'|'rsh'|'completion'|'version') path=$next ;;
       *) break ;;
     esac
   done
   case "$path" in
     '')
       if [[ $cur == -* ]]; then COMPREPLY=($(compgen -W '--version -V --help -h' -- "$cur")); return; fi
-      COMPREPLY=($(compgen -W 'run checkpoint restart jobs checkpoints info nodes kill export import catalog agent coordinator ca rsh completion version' -- "$cur")) ;;
+      COMPREPLY=($(compgen -W 'run checkpoint restart jobs checkpoints info nodes kill export import catalog agent coordinator config ca rsh completion version' -- "$cur")) ;;
     'run')
       case "$prev" in
         --name) COMPREPLY=(); return ;;
@@ -116,9 +116,11 @@ _holdfast() {
         --nice) COMPREPLY=(); return ;;
         --encryption-keys) COMPREPLY=($(compgen -d -- "$cur")); return ;;
         --encryption-key-command) COMPREPLY=($(compgen -f -- "$cur")); return ;;
+        --metrics) COMPREPLY=(); return ;;
         --log-level) COMPREPLY=(); return ;;
+        --config) COMPREPLY=($(compgen -f -- "$cur")); return ;;
       esac
-      if [[ $cur == -* ]]; then COMPREPLY=($(compgen -W '--coordinator --node --address --store --tls --insecure-loopback --socket --run-dir --memory-budget --local-root --criu --remote-shell --compression --tracker --compression-level --max-upload-rate --nice --encryption-keys --encryption-key-command --log-level --json --help -h' -- "$cur")); return; fi
+      if [[ $cur == -* ]]; then COMPREPLY=($(compgen -W '--coordinator --node --address --store --tls --insecure-loopback --socket --run-dir --memory-budget --local-root --criu --remote-shell --compression --tracker --compression-level --max-upload-rate --nice --encryption-keys --encryption-key-command --metrics --log-level --config --json --help -h' -- "$cur")); return; fi
       COMPREPLY=($(compgen -W 'check' -- "$cur")) ;;
     'agent check')
       case "$prev" in
@@ -137,10 +139,25 @@ _holdfast() {
         --tls-name) COMPREPLY=(); return ;;
         --socket) COMPREPLY=($(compgen -f -- "$cur")); return ;;
         --lease) COMPREPLY=(); return ;;
+        --restart-wait) COMPREPLY=(); return ;;
+        --metrics) COMPREPLY=(); return ;;
         --log-level) COMPREPLY=(); return ;;
+        --config) COMPREPLY=($(compgen -f -- "$cur")); return ;;
       esac
-      if [[ $cur == -* ]]; then COMPREPLY=($(compgen -W '--listen --state-dir --redis --store --tls --tls-name --insecure-loopback --socket --lease --log-level --json --help -h' -- "$cur")); return; fi
+      if [[ $cur == -* ]]; then COMPREPLY=($(compgen -W '--listen --state-dir --redis --store --tls --tls-name --insecure-loopback --socket --lease --restart-wait --metrics --log-level --config --json --help -h' -- "$cur")); return; fi
       COMPREPLY=() ;;
+    'config')
+      if [[ $cur == -* ]]; then COMPREPLY=($(compgen -W '--help -h' -- "$cur")); return; fi
+      COMPREPLY=($(compgen -W 'check show' -- "$cur")) ;;
+    'config check')
+      if [[ $cur == -* ]]; then COMPREPLY=($(compgen -W '--json --help -h' -- "$cur")); return; fi
+      COMPREPLY=($(compgen -f -- "$cur")) ;;
+    'config show')
+      case "$prev" in
+        --config) COMPREPLY=($(compgen -f -- "$cur")); return ;;
+      esac
+      if [[ $cur == -* ]]; then COMPREPLY=($(compgen -W '--config --json --help -h' -- "$cur")); return; fi
+      COMPREPLY=($(compgen -W 'agent coordinator' -- "$cur")) ;;
     'ca')
       if [[ $cur == -* ]]; then COMPREPLY=($(compgen -W '--help -h' -- "$cur")); return; fi
       COMPREPLY=($(compgen -W 'init issue' -- "$cur")) ;;

@@ -2,6 +2,7 @@ import { spawnSync } from 'node:child_process';
 import { mkdtempSync, readdirSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { withObservers } from '../../store/observed';
 import { withConditionalCheck, withPrefix } from '../../store/wrappers';
 import { MemoryStore } from '../contract/memoryStore';
 import { storeSuite } from '../contract/store.suite';
@@ -19,6 +20,31 @@ test('a prefix keeps stores apart', async () => {
   for await (const { key } of a.list('')) listed.push(key);
   expect(listed).toEqual(['key']);
   await expect(a.get('../ab/key')).rejects.toMatchObject({ code: 'INVALID_ARGUMENT' });
+});
+
+const watched = withObservers(new MemoryStore(), [() => () => {}]);
+storeSuite('memory, observed', () => watched, 100);
+
+test('observers hear of every request and of its end, also of a failure, which passes on', async () => {
+  const heard: string[] = [];
+  const store = withObservers(new MemoryStore(), [
+    (request, key) => (error, bytes) =>
+      heard.push(`${request} ${key}: ${error?.code ?? 'ok'}, ${bytes} bytes`),
+  ]);
+  await store.put('a', Buffer.from('four'));
+  expect(await store.putIfAbsent('a', Buffer.from('more'))).toBe(false);
+  await store.get('a', { offset: 1, length: 2 });
+  await store.stat('a');
+  await store.delete('a');
+  await expect(store.get('a')).rejects.toMatchObject({ code: 'OBJECT_MISSING' });
+  expect(heard).toEqual([
+    'put a: ok, 4 bytes',
+    'putIfAbsent a: ok, 0 bytes',
+    'get a: ok, 2 bytes',
+    'stat a: ok, 0 bytes',
+    'delete a: ok, 0 bytes',
+    'get a: OBJECT_MISSING, 0 bytes',
+  ]);
 });
 
 describe('the check for conditional creates', () => {

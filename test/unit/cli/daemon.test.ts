@@ -33,3 +33,26 @@ test('a request to stop during the start is obeyed when it has started', async (
   );
   expect(order).toEqual(['started', 'announced', 'closed']);
 });
+
+test('SIGHUP reads the configuration again; one that cannot be used changes nothing', async () => {
+  const before = process.listenerCount('SIGHUP');
+  const order: unknown[] = [];
+  const configurations = ['first', 'second'];
+  await runDaemon(
+    async () => ({
+      reload: (next: string) => void order.push(next),
+      refuse: (error: unknown) => void order.push(error),
+      close: async () => void order.push('closed'),
+    }),
+    () => {
+      for (const signal of ['SIGHUP', 'SIGHUP', 'SIGHUP', 'SIGTERM'] as const) process.emit(signal);
+    },
+    () => {
+      const next = configurations.shift();
+      if (next === undefined) throw new Error('unreadable');
+      return next;
+    },
+  );
+  expect(order).toEqual(['first', 'second', new Error('unreadable'), 'closed']);
+  expect(process.listenerCount('SIGHUP')).toBe(before);
+});

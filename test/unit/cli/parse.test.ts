@@ -18,7 +18,7 @@ test.each([
   [['catalog'], /a subcommand is missing/],
   [['ca', 'issue', 'n1', '--role', 'king', '--dir', '.'], /--role: "king" is not one of/],
   [['completion', 'tcsh'], /"tcsh" is not one of bash, zsh, fish/],
-  [['agent', '--store', 'file:///x'], /--coordinator HOST:PORT is required/],
+  [['agent', '--store', 'file:///x'], /agent setting coordinator: is required/],
   [['agent', '--coordinator', 'nowhere'], /--coordinator: "nowhere" is not an address/],
   [['agent', '--memory-budget', 'lots'], /--memory-budget: "lots" is not a size/],
   [['coordinator', '--lease', 'long'], /--lease: "long" is not a duration/],

@@ -105,9 +105,9 @@ describe('options', () => {
     ['not on localhost', { listen: 'localhost:1' }],
     ['give either a TLS directory', { tlsDirectory: '/tls' }],
     ['give either a TLS directory', { insecureLoopback: false }],
-    ['option listen: must be HOST:PORT; received "nowhere"', { listen: 'nowhere' }],
-    ['option stateDirectory: must be an absolute path; received "x"', { stateDirectory: 'x' }],
-    ['option leaseMs', { leaseMs: 1 }],
+    ['setting listen: must be HOST:PORT; received "nowhere"', { listen: 'nowhere' }],
+    ['setting state-dir: must be an absolute path; received "x"', { stateDirectory: 'x' }],
+    ['setting lease', { leaseMs: 1 }],
     ['at most half', { leaseMs: 1000, heartbeatMs: 900 }],
   ])('are refused: %s', (message, change) => {
     expect(() => parseCoordinatorOptions({ ...options, ...change })).toThrow(message);

@@ -143,6 +143,11 @@ export interface Command {
     | { $case: "abort"; value: Abort }
     | { $case: "kill"; value: Kill }
     | undefined;
+  /**
+   * The span that the command belongs to, as the traceparent of W3C Trace
+   * Context; empty when nothing is traced.
+   */
+  traceParent: string;
   _unknownFields?: { [key: number]: Uint8Array[] } | undefined;
 }
 
@@ -1530,7 +1535,7 @@ export const HeartbeatAck: MessageFns<HeartbeatAck> = {
 };
 
 function createBaseCommand(): Command {
-  return { id: "", job: "", generation: 0, epoch: 0, body: undefined, _unknownFields: {} };
+  return { id: "", job: "", generation: 0, epoch: 0, body: undefined, traceParent: "", _unknownFields: {} };
 }
 
 export const Command: MessageFns<Command> = {
@@ -1581,6 +1586,9 @@ export const Command: MessageFns<Command> = {
       case "kill":
         Kill.encode(message.body.value, writer.uint32(162).fork()).join();
         break;
+    }
+    if (message.traceParent !== "") {
+      writer.uint32(562).string(message.traceParent);
     }
     if (message._unknownFields !== undefined) {
       for (const [key, values] of globalThis.Object.entries(message._unknownFields)) {
@@ -1726,6 +1734,14 @@ export const Command: MessageFns<Command> = {
             message.body = { $case: "kill", value: Kill.decode(reader, reader.uint32()) };
             continue;
           }
+          case 70: {
+            if (tag !== 562) {
+              break;
+            }
+
+            message.traceParent = reader.string();
+            continue;
+          }
         }
         if ((tag & 7) === 4 || tag === 0) {
           break;
@@ -1775,6 +1791,11 @@ export const Command: MessageFns<Command> = {
         : isSet(object.kill)
         ? { $case: "kill", value: Kill.fromJSON(object.kill) }
         : undefined,
+      traceParent: isSet(object.traceParent)
+        ? globalThis.String(object.traceParent)
+        : isSet(object.trace_parent)
+        ? globalThis.String(object.trace_parent)
+        : "",
     };
   },
 
@@ -1814,6 +1835,9 @@ export const Command: MessageFns<Command> = {
       obj.abort = Abort.toJSON(message.body.value);
     } else if (message.body?.$case === "kill") {
       obj.kill = Kill.toJSON(message.body.value);
+    }
+    if (message.traceParent !== "") {
+      obj.traceParent = message.traceParent;
     }
     return obj;
   },
@@ -1895,6 +1919,7 @@ export const Command: MessageFns<Command> = {
         break;
       }
     }
+    message.traceParent = object.traceParent ?? "";
     return message;
   },
 };

@@ -1,10 +1,12 @@
 /** A whole coordinator (embedded Redis, directory store, real sockets) with fake agents. */
-import { type ChildProcess, spawn } from 'node:child_process';
+import { type ChildProcess, type ChildProcessByStdio, spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { mkdtemp, rm } from 'node:fs/promises';
 import { join } from 'node:path';
+import type { Readable } from 'node:stream';
 import { credentials, type Metadata } from '@grpc/grpc-js';
-import { type Coordinator, startCoordinator } from '../../../../coordinator/main';
+import { type Coordinator, type CoordinatorParts, startCoordinator } from '../../../../coordinator/main';
+import type { CoordinatorOptionsInput } from '../../../../coordinator/options';
 import type { FaultPoint } from '../../../../core/faults';
 import { invoke } from '../../../../core/rpc/handlers';
 import { identityMetadata } from '../../../../core/rpc/identity';
@@ -30,28 +32,60 @@ export class FakeCluster {
   #process: { child: ChildProcess; exited: Promise<[number | null, NodeJS.Signals | null]> } | null = null;
   coordinator: Coordinator | null = null;
   address = '';
+  #parts: Partial<CoordinatorParts> = {};
+  #extra: Partial<CoordinatorOptionsInput> = {};
 
   private constructor(
     readonly directory: string,
     readonly store: ObjectStore,
   ) {}
 
-  /** @param fault of core/faults.ts: the coordinator is a process of its own, which dies there */
+  /**
+   * @param fault of core/faults.ts: the coordinator is a process of its own, which dies there; null: none is started yet
+   */
   static async start(
     nodes: readonly string[],
-    fault?: FaultPoint | `${FaultPoint}:error`,
+    fault?: FaultPoint | `${FaultPoint}:error` | null,
   ): Promise<FakeCluster> {
     const directory = await mkdtemp('/tmp/hf-');
     const store = openStore(`file://${join(directory, 'store')}`);
     await store.open();
     const cluster = new FakeCluster(directory, store);
     if (fault === undefined) await cluster.startCoordinator();
-    else await cluster.startProcess(fault);
+    else if (fault !== null) await cluster.startProcess(fault);
     await Promise.all(nodes.map((node) => cluster.addAgent(node).connect()));
     return cluster;
   }
 
-  options() {
+  /** A coordinator in this process, watched by the test. */
+  static async watched(
+    nodes: readonly string[],
+    extra: Partial<CoordinatorOptionsInput>,
+    parts: Partial<CoordinatorParts> = {},
+  ): Promise<FakeCluster> {
+    const cluster = await FakeCluster.start([], null);
+    cluster.#extra = extra;
+    cluster.#parts = parts;
+    await cluster.startCoordinator();
+    await Promise.all(nodes.map((node) => cluster.addAgent(node).connect()));
+    return cluster;
+  }
+
+  /** A coordinator in a process of its own, with variables of its own. @param onLog each piece of what it logs */
+  static async apart(
+    nodes: readonly string[],
+    extra: Partial<CoordinatorOptionsInput>,
+    environment: NodeJS.ProcessEnv,
+    onLog: (text: string) => void,
+  ): Promise<FakeCluster> {
+    const cluster = await FakeCluster.start([], null);
+    cluster.#extra = extra;
+    await cluster.startProcess('', environment, onLog);
+    await Promise.all(nodes.map((node) => cluster.addAgent(node).connect()));
+    return cluster;
+  }
+
+  options(): CoordinatorOptionsInput {
     return {
       listen: this.address || '127.0.0.1:0',
       insecureLoopback: true,
@@ -61,22 +95,28 @@ export class FakeCluster {
       leaseMs: LEASE_MS,
       heartbeatMs: 50,
       logLevel: process.env.HOLDFAST_TEST_LOG ?? 'silent',
+      ...this.#extra,
     };
   }
 
   async startCoordinator(): Promise<void> {
     const peerCredentials = () => ({ pid: 1, uid: 0, gid: 0 });
-    this.coordinator = await startCoordinator(this.options(), { peerCredentials });
+    this.coordinator = await startCoordinator(this.options(), { peerCredentials, ...this.#parts });
     this.address = this.coordinator.address;
   }
 
   /** Resolves when it is ready. */
-  async startProcess(fault: FaultPoint | `${FaultPoint}:error` | ''): Promise<void> {
+  async startProcess(
+    fault: FaultPoint | `${FaultPoint}:error` | '',
+    environment: NodeJS.ProcessEnv = {},
+    onLog: ((text: string) => void) | null = null,
+  ): Promise<void> {
     const program = [join(__dirname, 'coordinatorProcess.ts'), JSON.stringify(this.options())];
     const child = spawn('node', ['--require', TYPESCRIPT, ...program], {
-      env: { ...process.env, HOLDFAST_FAULT: fault },
-      stdio: ['ignore', 'pipe', 'inherit'],
-    });
+      env: { ...process.env, HOLDFAST_FAULT: fault, ...environment },
+      stdio: ['ignore', 'pipe', onLog === null ? 'inherit' : 'pipe'],
+    }) as ChildProcessByStdio<null, Readable, Readable | null>;
+    child.stderr?.setEncoding('utf8').on('data', (text: string) => onLog?.(text));
     const exited = once(child, 'exit') as Promise<[number | null, NodeJS.Signals | null]>;
     this.#process = { child, exited };
     const failed = exited.then(([code]) => {

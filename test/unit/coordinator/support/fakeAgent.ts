@@ -1,6 +1,7 @@
 /** An agent that speaks the real protocol over a real connection, but has no processes. */
 import { randomUUID } from 'node:crypto';
 import { type ChannelCredentials, type ClientDuplexStream, credentials } from '@grpc/grpc-js';
+import type { Execute } from '../../../../agent/telemetry/execute';
 import { HoldfastError } from '../../../../core/errors';
 import { channelOptions } from '../../../../core/rpc/channel';
 import { fromGrpcError, toErrorDetail } from '../../../../core/rpc/errors';
@@ -37,6 +38,8 @@ export class FakeAgent {
   readonly trees = new Map<string, HostedTree>();
   /** What a command does instead of the usual. */
   readonly overrides = new Map<Case, Override>();
+  /** Around every command, as a real agent has it. */
+  around: (execute: Execute) => Execute = (execute) => execute;
   /** Called before each command; may end the agent. */
   onCommand: (command: Command) => void = () => {};
   instance = randomUUID();
@@ -190,21 +193,25 @@ export class FakeAgent {
   }
 
   async #execute(command: Command): Promise<void> {
-    const { id, body } = command;
+    const { id } = command;
     if (this.received.some((known) => known.id === id)) return;
     this.received.push(command);
     this.onCommand(command);
-    if (!this.isConnected || body === undefined) return;
-    const override = this.overrides.get(body.$case);
-    const execute = async () => {
+    if (!this.isConnected || command.body === undefined) return;
+    const execute = this.around((admitted) => this.#resultOf(admitted));
+    this.send({ $case: 'result', value: await execute(command, () => {}) });
+  }
+
+  async #resultOf(command: Command): Promise<CommandResult> {
+    const { id, body } = command;
+    const override = body && this.overrides.get(body.$case);
+    try {
       this.#admit(command);
-      return override ? override(command) : this.perform(command);
-    };
-    const result: CommandResult = await execute().then(
-      (done) => ({ id, error: undefined, body: done }),
-      (thrown) => ({ id, error: toErrorDetail(thrown), body: undefined }),
-    );
-    this.send({ $case: 'result', value: result });
+      const done = await (override ? override(command) : this.perform(command));
+      return { id, error: undefined, body: done };
+    } catch (thrown) {
+      return { id, error: toErrorDetail(thrown), body: undefined };
+    }
   }
 
   /** An answer that never comes. */

@@ -1,0 +1,58 @@
+/** Everything by which the agent is watched from outside. */
+import { Counter, Registry } from 'prom-client';
+import { serveTelemetry, type TelemetryServer } from '../../core/telemetry/server';
+import type { Tracing } from '../../core/telemetry/tracing';
+import { storeMetrics } from '../../store/metrics';
+import type { StoreObserver } from '../../store/observed';
+import { storeSpans } from '../../store/spans';
+import type { AgentContext } from '../context';
+import { type Execute, logged, traced } from './execute';
+import { measured, observeAgent } from './metrics';
+
+export class Telemetry {
+  readonly #registry = new Registry();
+  readonly #leaseLosses: Counter;
+  #server: TelemetryServer | null = null;
+  /** For the store, which is there first. */
+  readonly storeObservers: readonly StoreObserver[];
+
+  constructor(
+    private readonly node: string,
+    private readonly tracing: Tracing,
+  ) {
+    this.storeObservers = [storeMetrics(this.#registry), storeSpans(tracing.tracer)];
+    this.#leaseLosses = new Counter({
+      name: 'holdfast_agent_lease_losses_total',
+      help: 'How often the lease of this node ended.',
+      registers: [this.#registry],
+    });
+  }
+
+  /** Around the execution of every command. */
+  around(execute: Execute): Execute {
+    return traced(this.tracing.tracer, this.node, measured(this.#registry, logged(execute)));
+  }
+
+  leaseLost(): void {
+    this.#leaseLosses.inc();
+  }
+
+  /** @param address [HOST:]PORT; undefined: nothing is served. @throws HoldfastError WRONG_STATE */
+  async watch(context: AgentContext, address: string | undefined): Promise<void> {
+    observeAgent(context, this.#registry);
+    if (address === undefined) return;
+    // Without a lease it may freeze nothing, and the coordinator counts the node as lost.
+    const unready = () =>
+      context.lease.remainingMs() > 0 ? [] : ['no lease: the coordinator does not answer'];
+    this.#server = await serveTelemetry(address, { registry: this.#registry, unready });
+  }
+
+  get address(): string | undefined {
+    return this.#server?.address;
+  }
+
+  async close(): Promise<void> {
+    await this.#server?.close();
+    await this.tracing.close();
+  }
+}
