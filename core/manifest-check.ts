@@ -48,7 +48,8 @@ function checkObjects(tree: TreeImage, job: string): string | null {
     const isKey = parts.every((part) => /^[A-Za-z0-9._-]+$/.test(part) && part !== '.' && part !== '..');
     if (!isKey || !object.key.startsWith(`jobs/${job}/`)) return `object ${object.key} is not the job's`;
     if (!/^[0-9a-f]{64}$/.test(object.sha256)) return `object ${object.key} has no checksum`;
-    const { encryptionKey } = object;
+    const { xxh3, encryptionKey } = object;
+    if (xxh3 !== undefined && !/^[0-9a-f]{32}$/.test(xxh3)) return `object ${object.key} has no true XXH3`;
     if (encryptionKey !== undefined && !isKeyId(encryptionKey)) return `object ${object.key} names no key id`;
     if (object.sizeBytes < 0) return `object ${object.key} has a negative size`;
   }

@@ -15,7 +15,7 @@
       "cflags_c": ["-std=c11"],
       "cflags_cc": ["-std=c++20"],
       "cflags_cc!": ["-fno-exceptions", "-fno-rtti", "-std=gnu++17", "-std=gnu++20"],
-      "libraries": ["-lzstd", "-llz4", "-lcrypto"],
+      "libraries": ["-lzstd", "-llz4", "-lxxhash", "-lcrypto"],
     },
     {
       "target_name": "holdfast-preload",

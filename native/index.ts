@@ -88,8 +88,9 @@ export interface Pack {
   readonly number: number;
   /** The engine's own memory, not a copy. recycle(number) empties it; after close() it stays valid. */
   readonly body: Buffer;
-  /** Lower-case hex of body. */
+  /** Of body, lower-case hex. */
   readonly sha256: string;
+  readonly xxh3: string;
 }
 
 export interface CaptureTotals {
@@ -189,9 +190,10 @@ export interface Fill {
   /**
    * Verifies every chunk of the pack and writes its pages into the targets. Several calls may run at once; body
    * must not change before the promise settles. A failed pack may be written again.
-   * @param sha256 as it was recorded for the stored pack, which then is hashed; null: the contents of each chunk are
+   * @param checksum SHA-256 or XXH3, as it was recorded for the stored pack; null: each chunk is verified by its own address, or by
+   * its cipher
    */
-  writePack(number: number, body: Buffer, sha256?: string | null): Promise<void>;
+  writePack(number: number, body: Buffer, checksum?: string | null): Promise<void>;
   /** Pages written so far. */
   writtenPages(): number;
   /** Pages the index names. */
@@ -234,8 +236,8 @@ export interface LazyFill {
   chunk(chunk: number): ChunkPlace;
   /** Verifies a chunk's blob and puts its pages where they are missing. */
   fillChunk(chunk: number, blob: Buffer): Promise<void>;
-  /** The same for all chunks of a pack that are missing. sha256: as of Fill.writePack. */
-  fillPack(number: number, body: Buffer, sha256: string | null): Promise<void>;
+  /** The same for all chunks of a pack that are missing. checksum: as of Fill.writePack. */
+  fillPack(number: number, body: Buffer, checksum: string | null): Promise<void>;
   /** Whether chunks of the pack are missing. */
   isMissing(number: number): boolean;
   /** Packs with missing chunks, ascending. */
@@ -405,7 +407,8 @@ export function startFill(index: Buffer, targets: readonly FillTarget[], options
   const native = translated(() => new NativeFill(index, targets, { ...options, keys }));
   return {
     packNumbers: () => translated(() => native.packNumbers()),
-    writePack: (number, body, sha256 = null) => translatedAsync(() => native.writePack(number, body, sha256)),
+    writePack: (number, body, checksum = null) =>
+      translatedAsync(() => native.writePack(number, body, checksum)),
     writtenPages: () => translated(() => native.writtenPages()),
     totalPages: () => translated(() => native.totalPages()),
     close: () => native.close(),
@@ -424,7 +427,7 @@ export function startLazyFill(index: Buffer, options: LazyFillOptions): LazyFill
     gate: (targets) => translated(() => native.gate(targets)),
     chunk: (chunk) => translated(() => native.chunk(chunk)),
     fillChunk: (chunk, blob) => translatedAsync(() => native.fillChunk(chunk, blob)),
-    fillPack: (number, body, sha256) => translatedAsync(() => native.fillPack(number, body, sha256)),
+    fillPack: (number, body, checksum) => translatedAsync(() => native.fillPack(number, body, checksum)),
     isMissing: (number) => translated(() => native.isMissing(number)),
     missingPacks: () => translated(() => native.missingPacks()),
     residentPages: () => translated(() => native.residentPages()),

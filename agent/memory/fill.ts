@@ -6,7 +6,7 @@ import { type FillTarget, startFill } from '../../native';
 import type { ObjectRef } from '../../proto/gen/holdfast/v1/manifest';
 import type { ObjectStore } from '../../store/contract';
 import { fetchOpened, type KeysById } from '../../store/stream';
-import { PackRoom } from './packRoom';
+import { PackRoom, packChecksum } from './packRoom';
 
 /** Packs fetched and decoded at the same time; each takes a pack's size twice. */
 const PARALLEL_PACKS = 4;
@@ -40,7 +40,7 @@ export async function fillMemory(store: ObjectStore, options: FillMemory): Promi
         const pack = options.packs[number - 1];
         if (!pack)
           throw new HoldfastError('CORRUPT', `the page index names pack ${number}, the manifest does not`);
-        await fill.writePack(number, await room.fetch(store, pack), pack.sha256);
+        await fill.writePack(number, await room.fetch(store, pack), packChecksum(pack));
         faultPoint('agent.restore.pages');
         options.onProgress(fill.writtenPages() * PAGE_BYTES, fill.totalPages() * PAGE_BYTES);
       }

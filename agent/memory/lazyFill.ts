@@ -9,7 +9,7 @@ import type { ObjectRef } from '../../proto/gen/holdfast/v1/manifest';
 import type { ObjectStore } from '../../store/contract';
 import type { KeysById } from '../../store/stream';
 import { newestFirst, PackQueue } from './packQueue';
-import { PackRoom } from './packRoom';
+import { PackRoom, packChecksum } from './packRoom';
 
 const THREADS = 2;
 /** Packs on the way at the same time: one for each thread, and one that is being fetched. */
@@ -178,7 +178,7 @@ export class LazyMemoryFill {
     if (this.closed || !this.native.isMissing(number)) return;
     const pack = this.packOf(number);
     const body = await this.fetch(() => room.fetch(this.options.store, pack));
-    if (!this.closed && body) await this.native.fillPack(number, body, pack.sha256);
+    if (!this.closed && body) await this.native.fillPack(number, body, packChecksum(pack));
   }
 
   private async finish(): Promise<void> {

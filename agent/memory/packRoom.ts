@@ -6,6 +6,13 @@ import type { ObjectStore } from '../../store/contract';
 /** What a capture never exceeds (docs/format.md). */
 const LARGEST_PACK_BYTES = 64 << 20;
 
+/**
+ * What a pack is verified by as a whole before any of it is put into a process; null where its blobs verify themselves: what is
+ * encrypted is authentic or does not open.
+ */
+export const packChecksum = ({ encryptionKey, xxh3, sha256 }: ObjectRef): string | null =>
+  encryptionKey === undefined ? (xxh3 ?? sha256) : null;
+
 export class PackRoom {
   private room: Buffer | undefined;
 

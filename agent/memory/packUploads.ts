@@ -67,7 +67,7 @@ export class PackUploads {
     if (this.failure !== null) return;
     const { store, keyPrefix, uploadRate, uploadLimit, signal, encryptionKey, stored } = this.to;
     const key = packKey(keyPrefix, pack.number);
-    const { sha256 } = pack;
+    const { sha256, xxh3 } = pack;
     const sizeBytes = pack.body.length;
     // The wait counts as the store's time: then the codec that shrinks most is worth it.
     uploadRate.begin();
@@ -79,7 +79,7 @@ export class PackUploads {
       uploadRate.end(0);
       throw error;
     }
-    stored.set(pack.number, { key, sizeBytes, sha256, encryptionKey });
+    stored.set(pack.number, { key, sizeBytes, sha256, xxh3, encryptionKey });
     this.storedBytes += sizeBytes;
     if (this.failure !== null) return;
     this.capture.setUploadRate(uploadRate.bytesPerS);

@@ -10,6 +10,8 @@ libc6-dev       /usr/include/stdio.h
 libssl-dev      /usr/include/openssl/evp.h
 libzstd-dev     /usr/include/zstd.h
 liblz4-dev      /usr/include/lz4.h
+libxxhash-dev   /usr/include/xxhash.h
+xxhash          xxh128sum
 zstd            zstd
 openssl         openssl
 util-linux      nsenter

@@ -36,10 +36,10 @@ BlobReader::BlobReader(const std::vector<BlobKeys>& keys) {
   for (const BlobKeys& one : keys) ciphers_.push_back(std::make_unique<BlobCipher>(one));
 }
 
-Trust check_pack(Bytes pack, const std::optional<Sha256>& stored, const std::string& what) {
+Trust check_pack(Bytes pack, const std::optional<PackChecksum>& recorded, const std::string& what) {
   check_pack_header(pack, what);
-  if (!stored) return Trust::Nothing;
-  if (sha256(pack) != *stored) corrupt(what, "its SHA-256 is not the recorded one");
+  if (!recorded) return Trust::Nothing;
+  if (!matches(*recorded, pack)) corrupt(what, "its " + name_of(*recorded) + " is not the recorded one");
   return Trust::StoredBytes;
 }
 

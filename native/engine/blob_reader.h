@@ -7,6 +7,7 @@
 
 #include "aligned_buffer.h"
 #include "cipher.h"
+#include "pack_checksum.h"
 #include "pack_format.h"
 #include "page_index.h"
 #include "zstd_codec.h"
@@ -16,8 +17,8 @@ namespace holdfast {
 // What is known of the stored bytes. Those that were found to be exactly what a capture wrote give its pages again.
 enum class Trust { Nothing, StoredBytes };
 
-// Checks a pack's header, and its SHA-256 where one is recorded. CORRUPT or UNKNOWN_FORMAT, naming `what`.
-Trust check_pack(Bytes pack, const std::optional<Sha256>& stored, const std::string& what);
+// Checks a pack's header, and the whole of it where its checksum is recorded. CORRUPT or UNKNOWN_FORMAT, naming `what`.
+Trust check_pack(Bytes pack, const std::optional<PackChecksum>& recorded, const std::string& what);
 
 class BlobReader {
  public:

@@ -3,6 +3,7 @@
 #include <sys/sysmacros.h>
 
 #include "encoder_values.h"
+#include "hex_digits.h"
 #include "js_values.h"
 #include "ledger_object.h"
 
@@ -195,6 +196,7 @@ Napi::Value CaptureObject::pack_value(const SealedPack& pack) {
   value.Set("number", pack.number);
   value.Set("body", body);
   value.Set("sha256", to_text(pack.sha256));
+  value.Set("xxh3", to_text(pack.xxh3));
   return value;
 }
 

@@ -3,6 +3,7 @@
 #include <algorithm>
 
 #include "blob_reader.h"
+#include "hex_digits.h"
 #include "js_values.h"
 
 namespace holdfast {

@@ -53,12 +53,12 @@ std::span<const IndexChunk> FillEngine::chunks_of(uint32_t number) const {
   return {range.begin(), range.end()};
 }
 
-void FillEngine::submit(uint64_t ticket, uint32_t number, Bytes body, const std::optional<Sha256>& stored) {
+void FillEngine::submit(uint64_t ticket, uint32_t number, Bytes body, const std::optional<PackChecksum>& recorded) {
   const std::string what = "pack " + std::to_string(number);
   if (chunks_of(number).empty()) throw Failure("INVALID_ARGUMENT", what + " is not named by the page index");
   const std::lock_guard lock(mutex_);
   if (!in_work_.insert(number).second) throw Failure("WRONG_STATE", what + " is being written already");
-  queue_.push_back({ticket, number, body, stored});
+  queue_.push_back({ticket, number, body, recorded});
   changed_.notify_one();
 }
 
@@ -72,7 +72,7 @@ void FillEngine::run() {
     queue_.pop_front();
     lock.unlock();
     try {
-      const Trust trust = check_pack(job.body, job.stored, "pack " + std::to_string(job.number));
+      const Trust trust = check_pack(job.body, job.recorded, "pack " + std::to_string(job.number));
       for (const IndexChunk& chunk : chunks_of(job.number)) {
         if (stopped_) throw Failure("ABORTED", "the fill was closed");
         const auto runs = std::span(index_.runs).subspan(chunk.first_run, chunk.run_count);

@@ -13,6 +13,7 @@
 
 #include "address_spaces.h"
 #include "cipher.h"
+#include "pack_checksum.h"
 #include "page_index.h"
 #include "process_memory.h"
 #include "worker_threads.h"
@@ -39,7 +40,7 @@ class FillEngine {
   // Queues a pack. With the SHA-256 that was recorded for it, it is hashed as it is stored; without, its pages are.
   // `body` must stay as it is until the result. INVALID_ARGUMENT for a number the index does not
   // name, WRONG_STATE while the same pack is in work.
-  void submit(uint64_t ticket, uint32_t number, Bytes body, const std::optional<Sha256>& stored);
+  void submit(uint64_t ticket, uint32_t number, Bytes body, const std::optional<PackChecksum>& recorded);
   std::vector<FillResult> take_results();
 
   // Ends and joins the threads; what was not finished has the result ABORTED. Safe to repeat.
@@ -50,7 +51,7 @@ class FillEngine {
     uint64_t ticket;
     uint32_t number;
     Bytes body;
-    std::optional<Sha256> stored;
+    std::optional<PackChecksum> recorded;
   };
 
   void run();

@@ -39,7 +39,7 @@ Napi::Value FillObject::write_pack(const Napi::CallbackInfo& info) {
     const bool was_idle = tickets_.empty();
     const auto [ticket, promise] = tickets_.issue(info.Env(), body);
     try {
-      open_engine().submit(ticket, number, bytes_of(body), optional_sha256(info[2]));
+      open_engine().submit(ticket, number, bytes_of(body), optional_checksum(info[2]));
     } catch (...) {
       tickets_.withdraw(ticket);
       throw;

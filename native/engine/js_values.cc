@@ -11,9 +11,9 @@ Napi::Error to_js(Napi::Env env, const Failure& failure) {
 
 void throw_js(Napi::Env env, const Failure& failure) { throw to_js(env, failure); }
 
-std::optional<Sha256> optional_sha256(const Napi::Value& value) {
+std::optional<PackChecksum> optional_checksum(const Napi::Value& value) {
   if (!value.IsString()) return std::nullopt;
-  return sha256_of_text(value.As<Napi::String>());
+  return pack_checksum_of_text(value.As<Napi::String>());
 }
 
 double number_at(const Napi::Object& object, const char* name) { return object.Get(name).As<Napi::Number>().DoubleValue(); }

@@ -8,7 +8,7 @@
 
 #include "address_spaces.h"
 #include "failure.h"
-#include "sha256.h"
+#include "pack_checksum.h"
 
 namespace holdfast {
 
@@ -30,8 +30,8 @@ auto guarded(Napi::Env env, Body body) {
   }
 }
 
-// A SHA-256 in hexadecimal digits, or null.
-std::optional<Sha256> optional_sha256(const Napi::Value& value);
+// A pack's checksum in hexadecimal digits, or null.
+std::optional<PackChecksum> optional_checksum(const Napi::Value& value);
 
 double number_at(const Napi::Object& object, const char* name);
 

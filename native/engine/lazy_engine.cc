@@ -117,8 +117,8 @@ void LazyEngine::submit_chunk(uint64_t ticket, uint32_t number, Bytes blob) {
   submit({ticket, number, chunk(number).pack, blob, {}});
 }
 
-void LazyEngine::submit_pack(uint64_t ticket, uint32_t number, Bytes pack, const std::optional<Sha256>& stored) {
-  submit({ticket, std::nullopt, number, pack, stored});
+void LazyEngine::submit_pack(uint64_t ticket, uint32_t number, Bytes pack, const std::optional<PackChecksum>& recorded) {
+  submit({ticket, std::nullopt, number, pack, recorded});
 }
 
 void LazyEngine::submit(Job job) {
@@ -155,7 +155,7 @@ void LazyEngine::perform(const Job& job, BlobReader& blobs) {
     fill(*job.chunk, blobs.read_blob(job.body, entry, runs_of(index_, entry), index_.page_size));
     return;
   }
-  const Trust trust = check_pack(job.body, job.stored, "pack " + std::to_string(job.pack));
+  const Trust trust = check_pack(job.body, job.recorded, "pack " + std::to_string(job.pack));
   for (const IndexChunk& entry : chunks_of(job.pack)) {
     if (stopped_) throw Failure("ABORTED", "the fill was closed");
     if (!is_missing(entry)) continue;

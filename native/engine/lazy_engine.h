@@ -36,8 +36,8 @@ class LazyEngine {
 
   // Queues a verified fill: of one chunk, with its blob, or of all of a pack's. `body` must stay as it is until the result.
   void submit_chunk(uint64_t ticket, uint32_t chunk, Bytes blob);
-  // `stored`: as of FillEngine::submit.
-  void submit_pack(uint64_t ticket, uint32_t number, Bytes pack, const std::optional<Sha256>& stored);
+  // `recorded`: as of FillEngine::submit.
+  void submit_pack(uint64_t ticket, uint32_t number, Bytes pack, const std::optional<PackChecksum>& recorded);
 
   std::vector<FillResult> take_results();
   LazyNews take_news();
@@ -59,7 +59,7 @@ class LazyEngine {
     std::optional<uint32_t> chunk;
     uint32_t pack;
     Bytes body;
-    std::optional<Sha256> stored;
+    std::optional<PackChecksum> recorded;
   };
 
   void serve();

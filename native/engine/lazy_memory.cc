@@ -46,12 +46,12 @@ const IndexRun* LazyMemory::run_of(uint64_t original, uint32_t& chunk) const {
 }
 
 void LazyMemory::add(File userfault) {
-  const std::lock_guard lock(mutex_);
+  const std::unique_lock lock(mutex_);
   processes_.push_back({Userfault(std::move(userfault)), {}});
 }
 
 void LazyMemory::handle(int userfault, LazyNews& news) {
-  const std::lock_guard lock(mutex_);
+  const std::unique_lock lock(mutex_);
   const auto process = std::ranges::find(processes_, userfault, [](const Process& one) { return one.userfault.fd(); });
   if (process != processes_.end()) read_events(*process, news);
 }
@@ -119,7 +119,7 @@ void LazyMemory::put_zeros(Process& process, uint64_t address) {
 }
 
 std::vector<uint32_t> LazyMemory::gate(std::vector<ServedMap> served, ProcessWriter writer) {
-  const std::lock_guard lock(mutex_);
+  const std::unique_lock lock(mutex_);
   served_ = std::move(served);
   writer_.emplace(std::move(writer));
   std::set<uint32_t> needed;
@@ -148,33 +148,50 @@ const ServedMap* LazyMemory::served_map(uint64_t address) const {
 
 uint64_t LazyMemory::fill(uint32_t chunk, Bytes raw, LazyNews& news) {
   const IndexChunk& entry = index_.chunks[chunk];
-  std::unique_lock lock(mutex_);
-  if (unserved_.contains(chunk)) {
-    fill_unserved(entry, raw);
-    unserved_.erase(chunk);
+  {
+    const std::shared_lock lock(mutex_);
+    // It is erased alone: who finds it here writes before the process runs.
+    if (unserved_.contains(chunk)) fill_unserved(entry, raw);
   }
-  // A fork in between adds a process to the end, which therefore gets the chunk, too.
-  for (auto process = processes_.begin(); process != processes_.end();) {
-    const Outcome outcome = process->gone ? Outcome::Gone : fill_process(*process, entry, raw);
-    if (outcome == Outcome::Changing) {
+  for (size_t position = 0;;) {
+    const Outcome outcome = fill_processes(position, entry, raw);
+    {
+      const std::unique_lock lock(mutex_);
+      Process* process = process_at(position);
+      // A fork in between adds a process to the end, which therefore gets the chunk, too.
+      if (!process) return finish(chunk);
+      if (outcome == Outcome::Gone) process->gone = true;
       // It is in the middle of a fork, mremap or madvise, which waits for us to read of it.
-      read_events(*process, news);
-      lock.unlock();
-      ::sched_yield();
-      lock.lock();
-    } else {
-      process->gone = outcome == Outcome::Gone;
-      ++process;
+      if (outcome == Outcome::Changing) read_events(*process, news);
     }
+    if (outcome == Outcome::Changing) ::sched_yield();
   }
+}
+
+LazyMemory::Process* LazyMemory::process_at(size_t position) {
+  return position < processes_.size() ? &*std::next(processes_.begin(), static_cast<ptrdiff_t>(position)) : nullptr;
+}
+
+// Stops at the first one that cannot be filled now, and at the end.
+LazyMemory::Outcome LazyMemory::fill_processes(size_t& position, const IndexChunk& chunk, Bytes raw) {
+  const std::shared_lock lock(mutex_);
+  for (; const Process* process = process_at(position); position++) {
+    const Outcome outcome = process->gone ? Outcome::Filled : fill_process(*process, chunk, raw);
+    if (outcome != Outcome::Filled) return outcome;
+  }
+  return Outcome::Filled;
+}
+
+uint64_t LazyMemory::finish(uint32_t chunk) {
+  unserved_.erase(chunk);
   State& state = state_of(chunk);
   if (state == State::Done) return 0;
   state = State::Done;
   missing_--;
-  return entry.pages;
+  return index_.chunks[chunk].pages;
 }
 
-LazyMemory::Outcome LazyMemory::fill_process(Process& process, const IndexChunk& chunk, Bytes raw) {
+LazyMemory::Outcome LazyMemory::fill_process(const Process& process, const IndexChunk& chunk, Bytes raw) const {
   for (size_t i = chunk.first_run; i < chunk.first_run + chunk.run_count; i++) {
     const IndexRun& run = index_.runs[i];
     const uint64_t length = uint64_t{run.pages} * index_.page_size;
@@ -187,7 +204,8 @@ LazyMemory::Outcome LazyMemory::fill_process(Process& process, const IndexChunk&
   return Outcome::Filled;
 }
 
-LazyMemory::Outcome LazyMemory::copy(Process& process, uint64_t address, const std::byte* from, uint64_t length) {
+LazyMemory::Outcome LazyMemory::copy(const Process& process, uint64_t address, const std::byte* from,
+                                     uint64_t length) const {
   while (length > 0) {
     auto [bytes, error] = process.userfault.copy(address, from, length);
     switch (error) {
@@ -221,7 +239,7 @@ LazyMemory::Outcome LazyMemory::copy(Process& process, uint64_t address, const s
   return Outcome::Filled;
 }
 
-void LazyMemory::fill_unserved(const IndexChunk& chunk, Bytes raw) {
+void LazyMemory::fill_unserved(const IndexChunk& chunk, Bytes raw) const {
   for (size_t i = chunk.first_run; i < chunk.first_run + chunk.run_count; i++) {
     const IndexRun& run = index_.runs[i];
     uint64_t page = 0;
@@ -239,18 +257,18 @@ void LazyMemory::fill_unserved(const IndexChunk& chunk, Bytes raw) {
 }
 
 bool LazyMemory::is_done(uint32_t chunk) {
-  const std::lock_guard lock(mutex_);
+  const std::unique_lock lock(mutex_);
   return state_of(chunk) == State::Done;
 }
 
 bool LazyMemory::is_over() {
-  const std::lock_guard lock(mutex_);
+  const std::unique_lock lock(mutex_);
   if (missing_ == 0 && unserved_.empty()) return true;
   return writer_ && std::ranges::all_of(processes_, &Process::gone);
 }
 
 void LazyMemory::release() {
-  const std::lock_guard lock(mutex_);
+  const std::unique_lock lock(mutex_);
   processes_.clear();
 }
 

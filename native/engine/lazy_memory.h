@@ -4,6 +4,7 @@
 #include <list>
 #include <mutex>
 #include <set>
+#include <shared_mutex>
 #include <vector>
 
 #include "lazy_addresses.h"
@@ -70,9 +71,12 @@ class LazyMemory {
   void on_fault(Process& process, uint64_t address, LazyNews& news);
   void put_zeros(Process& process, uint64_t address);
   const IndexRun* run_of(uint64_t original, uint32_t& chunk) const;
-  Outcome fill_process(Process& process, const IndexChunk& chunk, Bytes raw);
-  Outcome copy(Process& process, uint64_t address, const std::byte* from, uint64_t length);
-  void fill_unserved(const IndexChunk& chunk, Bytes raw);
+  Process* process_at(size_t position);
+  Outcome fill_process(const Process& process, const IndexChunk& chunk, Bytes raw) const;
+  Outcome fill_processes(size_t& position, const IndexChunk& chunk, Bytes raw);
+  uint64_t finish(uint32_t chunk);
+  Outcome copy(const Process& process, uint64_t address, const std::byte* from, uint64_t length) const;
+  void fill_unserved(const IndexChunk& chunk, Bytes raw) const;
   const ServedMap* served_map(uint64_t address) const;
   State& state_of(uint32_t chunk);
 
@@ -87,7 +91,9 @@ class LazyMemory {
   std::vector<uint32_t> chunks_;  // of this process, ascending
   std::vector<Place> places_;     // its runs by address
   uint64_t pages_ = 0;
-  std::mutex mutex_;  // guards what follows: between the reading of an event and what it changes no page is put
+  // Guards what follows. Shared while pages are put, alone to change anything: so between the reading of an event and what it
+  // changes no page is put.
+  std::shared_mutex mutex_;
   std::vector<State> states_;  // by position in chunks_
   size_t missing_;             // chunks that are not Done
   std::set<uint32_t> unserved_;  // chunks with pages that no userfaultfd covers, until they are filled

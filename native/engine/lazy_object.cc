@@ -103,7 +103,7 @@ Napi::Value LazyObject::fill_chunk(const Napi::CallbackInfo& info) {
 
 Napi::Value LazyObject::fill_pack(const Napi::CallbackInfo& info) {
   return submit(info, [&](LazyEngine& engine, uint64_t ticket, uint32_t number, Bytes body) {
-    engine.submit_pack(ticket, number, body, optional_sha256(info[2]));
+    engine.submit_pack(ticket, number, body, optional_checksum(info[2]));
   });
 }
 

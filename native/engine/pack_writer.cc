@@ -76,10 +76,11 @@ void PackWriter::retire_current(std::unique_lock<std::mutex>& lock) {
 void PackWriter::seal(const OpenPack& pack) {
   const auto header = encode_pack_header(pack.blobs, pack.size);
   std::ranges::copy(header, pack.buffer->data());
-  const Sha256 digest = sha256(Bytes(pack.buffer->data(), pack.size));
+  const Bytes bytes(pack.buffer->data(), pack.size);
+  SealedPack sealed{pack.number, pack.buffer, pack.size, sha256(bytes), xxh3(bytes)};
   {
     const std::lock_guard lock(mutex_);
-    sealed_.push_back({pack.number, pack.buffer, pack.size, digest});
+    sealed_.push_back(std::move(sealed));
     sealed_bytes_ += pack.size;
   }
   on_sealed_(pack.number, pack.size);

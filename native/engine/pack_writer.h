@@ -14,6 +14,7 @@
 #include "aligned_buffer.h"
 #include "bytes.h"
 #include "sha256.h"
+#include "xxh3.h"
 
 namespace holdfast {
 
@@ -22,6 +23,7 @@ struct SealedPack {
   std::shared_ptr<AlignedBuffer> buffer;  // outlives the writer while somebody still looks at it
   size_t size;
   Sha256 sha256;
+  Xxh3 xxh3;
 };
 
 // Where a blob went.

@@ -2,10 +2,10 @@
 
 #include <openssl/evp.h>
 
-#include <charconv>
 #include <cstring>
 
 #include "failure.h"
+#include "hex_digits.h"
 
 namespace holdfast {
 
@@ -20,26 +20,9 @@ Sha256 sha256(Bytes bytes) {
   return digest;
 }
 
-std::string to_text(const Sha256& digest) {
-  static constexpr char digits[] = "0123456789abcdef";
-  std::string text;
-  for (const std::byte b : digest) {
-    text += digits[std::to_integer<unsigned>(b) >> 4];
-    text += digits[std::to_integer<unsigned>(b) & 15];
-  }
-  return text;
-}
-
 Sha256 sha256_of_text(const std::string& digits) {
   Sha256 digest;
-  bool valid = digits.size() == 2 * digest.size();
-  for (size_t i = 0; valid && i < digest.size(); i++) {
-    const char* at = digits.data() + 2 * i;
-    unsigned value = 0;
-    valid = std::from_chars(at, at + 2, value, 16).ptr == at + 2;
-    digest[i] = static_cast<std::byte>(value);
-  }
-  if (!valid) throw Failure("INVALID_ARGUMENT", "not a SHA-256: " + digits);
+  if (!from_text(digits, digest)) throw Failure("INVALID_ARGUMENT", "not a SHA-256: " + digits);
   return digest;
 }
 

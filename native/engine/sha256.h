@@ -13,9 +13,6 @@ using Sha256 = std::array<std::byte, 32>;
 
 Sha256 sha256(Bytes bytes);
 
-// Lower-case hexadecimal digits.
-std::string to_text(const Sha256& digest);
-
 // Of 64 hexadecimal digits; INVALID_ARGUMENT for anything else.
 Sha256 sha256_of_text(const std::string& digits);
 

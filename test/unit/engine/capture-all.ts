@@ -23,7 +23,9 @@ export const OPTIONS = {
 
 export interface Captured {
   packs: Map<number, Buffer>;
+  /** The checksums of each pack. */
   sha256: Map<number, string>;
+  xxh3: Map<number, string>;
   index: Buffer;
   totals: CaptureTotals;
 }
@@ -52,13 +54,15 @@ export async function captureAll(
   try {
     const packs = new Map<number, Buffer>();
     const digests = new Map<number, string>();
+    const xxh3 = new Map<number, string>();
     for (let pack = await capture.next(); pack; pack = await capture.next()) {
       packs.set(pack.number, Buffer.from(pack.body));
       digests.set(pack.number, pack.sha256);
+      xxh3.set(pack.number, pack.xxh3);
       capture.recycle(pack.number);
     }
     const { body } = capture.index();
-    return { packs, sha256: digests, index: Buffer.from(body), totals: capture.totals() };
+    return { packs, sha256: digests, xxh3, index: Buffer.from(body), totals: capture.totals() };
   } finally {
     capture.close();
   }

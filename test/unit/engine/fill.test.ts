@@ -145,6 +145,26 @@ describe('a damaged blob', () => {
   });
 });
 
+test.each(['sha256', 'xxh3'] as const)('a pack is verified as a whole by its %s', async (kind) => {
+  const fill = open(packed.index);
+  const checksum = packed[kind].get(1) ?? '';
+  const damaged = pack(packed, 1);
+  damaged.writeUInt8(damaged.readUInt8(damaged.length - 1) ^ 1, damaged.length - 1);
+  const failure = await failureOf(fill.writePack(1, damaged, checksum));
+  expect(failure.code).toBe('CORRUPT');
+  expect(failure.message).toMatch(
+    new RegExp(`its ${kind === 'xxh3' ? 'XXH3' : 'SHA-256'} is not the recorded one`),
+  );
+  expect(fill.writtenPages()).toBe(0);
+  await fill.writePack(1, pack(packed, 1), checksum);
+  expect(fill.writtenPages()).toBeGreaterThan(0);
+});
+
+test('a checksum of another length is refused', async () => {
+  const failure = await failureOf(open(packed.index).writePack(1, pack(packed, 1), 'abcd'));
+  expect(failure.code).toBe('INVALID_ARGUMENT');
+});
+
 test.each([
   ['truncated', 'CORRUPT', (body: Buffer) => body.subarray(0, body.length - 1)],
   ['empty', 'CORRUPT', () => Buffer.alloc(0)],

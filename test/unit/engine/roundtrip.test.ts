@@ -1,4 +1,5 @@
 /** Memory of one stopped process, carried into another of the same layout, which then checks it itself. */
+import { execFileSync } from 'node:child_process';
 import { startFill } from '../../../native';
 import { type Captured, captureAll } from './capture-all';
 import { indexBody, readMaps, sha256 } from './format';
@@ -43,8 +44,11 @@ test.each([
     victim.resume();
     const sums = await victim.sums();
     expect(await fillTwin(captured, 7)).toEqual(sums);
-    for (const [number, body] of captured.packs)
+    for (const [number, body] of captured.packs) {
       expect(sha256(body).toString('hex')).toBe(captured.sha256.get(number));
+      const [xxh3] = execFileSync('xxh128sum', ['-'], { input: body, encoding: 'latin1' }).split(' ');
+      expect(xxh3).toBe(captured.xxh3.get(number));
+    }
   },
 );
 

@@ -146,7 +146,11 @@ export interface ObjectRef {
   /** Lower-case hex of the object's bytes. */
   sha256: string;
   /** Id of the key that it is encrypted with, or a pack's blobs; absent: none. */
-  encryptionKey?: string | undefined;
+  encryptionKey?:
+    | string
+    | undefined;
+  /** Packs: XXH3 with 128 bits of the object's bytes, canonical, lower-case hex. Tells damage as well, and much faster. */
+  xxh3?: string | undefined;
   _unknownFields?: { [key: number]: Uint8Array[] } | undefined;
 }
 
@@ -358,7 +362,7 @@ export interface ManifestTail {
 }
 
 function createBaseObjectRef(): ObjectRef {
-  return { key: "", sizeBytes: 0, sha256: "", encryptionKey: undefined, _unknownFields: {} };
+  return { key: "", sizeBytes: 0, sha256: "", encryptionKey: undefined, xxh3: undefined, _unknownFields: {} };
 }
 
 export const ObjectRef: MessageFns<ObjectRef> = {
@@ -374,6 +378,9 @@ export const ObjectRef: MessageFns<ObjectRef> = {
     }
     if (message.encryptionKey !== undefined) {
       writer.uint32(34).string(message.encryptionKey);
+    }
+    if (message.xxh3 !== undefined) {
+      writer.uint32(42).string(message.xxh3);
     }
     if (message._unknownFields !== undefined) {
       for (const [key, values] of globalThis.Object.entries(message._unknownFields)) {
@@ -431,6 +438,14 @@ export const ObjectRef: MessageFns<ObjectRef> = {
             message.encryptionKey = reader.string();
             continue;
           }
+          case 5: {
+            if (tag !== 42) {
+              break;
+            }
+
+            message.xxh3 = reader.string();
+            continue;
+          }
         }
         if ((tag & 7) === 4 || tag === 0) {
           break;
@@ -465,6 +480,7 @@ export const ObjectRef: MessageFns<ObjectRef> = {
         : isSet(object.encryption_key)
         ? globalThis.String(object.encryption_key)
         : undefined,
+      xxh3: isSet(object.xxh3) ? globalThis.String(object.xxh3) : undefined,
     };
   },
 
@@ -482,6 +498,9 @@ export const ObjectRef: MessageFns<ObjectRef> = {
     if (message.encryptionKey !== undefined) {
       obj.encryptionKey = message.encryptionKey;
     }
+    if (message.xxh3 !== undefined) {
+      obj.xxh3 = message.xxh3;
+    }
     return obj;
   },
 
@@ -494,6 +513,7 @@ export const ObjectRef: MessageFns<ObjectRef> = {
     message.sizeBytes = object.sizeBytes ?? 0;
     message.sha256 = object.sha256 ?? "";
     message.encryptionKey = object.encryptionKey ?? undefined;
+    message.xxh3 = object.xxh3 ?? undefined;
     return message;
   },
 };
