@@ -18,7 +18,7 @@ const schema = z.object({
     .regex(/^[A-Za-z0-9][A-Za-z0-9._-]{0,62}$/, 'must be a host name')
     .default(hostname()),
   /** Primary first; empty: every address that is not loopback. */
-  addresses: z.array(z.string()).default([]),
+  addresses: z.array(z.ipv4('must be an IPv4 address: restarts translate no others')).default([]),
   storeUrl: textFor(parseStoreUrl),
   tlsDirectory: z.string().optional(),
   insecureLoopback: z.boolean().default(false),

@@ -1,4 +1,4 @@
-/** MPI jobs: over shared memory on one node, over TCP on two, and with ranks moved to other nodes and addresses. */
+/** MPI jobs, their checkpoints in an S3 store: over shared memory on one node, over TCP on two, with ranks moved to other nodes. */
 import { Stack } from '../harness/stack';
 import { type Compiler, compileVictim } from '../harness/victims';
 import { Leftovers } from './leftovers';
@@ -20,7 +20,7 @@ let stack: Stack;
 let leftovers: Leftovers;
 
 beforeAll(async () => {
-  stack = await Stack.start({ nodes: NODES, store: 'directory' });
+  stack = await Stack.start({ nodes: NODES, store: 'rgw' });
   leftovers = new Leftovers(stack, NODES);
 });
 afterEach(() => leftovers.none());
