@@ -7,6 +7,8 @@ import type { Clock } from './clock';
 import type { Gathering } from './jobs/gathering';
 import type { RunningOperations } from './operations/running';
 import type { Queues } from './queues/queues';
+import type { RetentionSettings } from './retention/settings';
+import type { UsageTable } from './retention/usage';
 import type { Fleet } from './sessions/fleet';
 import type { Counters } from './state/counters';
 import type { JobTable } from './state/jobs';
@@ -31,4 +33,6 @@ export interface Context {
   readonly gathering: Gathering;
   /** JOB/TREE of launches that wait for their answer: not missing yet when a node does not name them. */
   readonly launching: Set<string>;
+  readonly retention: RetentionSettings;
+  readonly usage: UsageTable;
 }

@@ -22,6 +22,8 @@ import { followJobs } from './queues/schedules';
 import { tick } from './queues/tick';
 import { connectReactions } from './reactions';
 import { openRedis } from './redis/open';
+import { startCollecting } from './retention/schedule';
+import { UsageTable } from './retention/usage';
 import { listen } from './server';
 import { Fleet } from './sessions/fleet';
 import { returnMs } from './sessions/leases';
@@ -93,6 +95,7 @@ export async function startCoordinator(
     tick: (job) => tick(context, job),
   });
   const unfollow = followJobs(context);
+  const stopCollecting = startCollecting(context);
   log.info(
     { address: server.address, store: store.description, redis: opened.description },
     'coordinator ready',
@@ -102,6 +105,7 @@ export async function startCoordinator(
     address: server.address,
     close: async () => {
       unfollow();
+      stopCollecting();
       const stopping = {
         code: 'COORDINATOR_UNAVAILABLE',
         message: 'the coordinator is stopping',
@@ -147,6 +151,13 @@ async function buildContext({ options, log, store, clock, redis: endpoint }: Ope
     transfers: new Transfers(),
     gathering,
     launching: new Set(),
+    usage: new UsageTable(redis),
+    retention: {
+      policy: options.retention,
+      graceMs: options.gcGraceMs,
+      intervalMs: options.gcIntervalMs,
+      quotaBytes: options.userQuotaBytes,
+    },
   };
 }
 

@@ -3,7 +3,9 @@ import { isIP } from 'node:net';
 import { isAbsolute } from 'node:path';
 import { z } from 'zod';
 import { HoldfastError } from '../core/errors';
+import { KEEP_ALL, RULES, type Rule } from '../core/retention';
 
+const count = z.number().int().min(0);
 const absolute = z.string().refine(isAbsolute, 'must be an absolute path');
 
 const schema = z
@@ -27,6 +29,19 @@ const schema = z
     leaseMs: z.number().int().min(200).max(600_000).default(10_000),
     heartbeatMs: z.number().int().min(20).optional(),
     logLevel: z.string().optional(),
+    /** Of jobs that have no policy of their own. */
+    retention: z
+      .object(
+        Object.fromEntries(RULES.map(({ field }) => [field, count])) as Record<Rule['field'], typeof count>,
+      )
+      .strict()
+      .default(KEEP_ALL),
+    /** Between condemning an object and deleting it. */
+    gcGraceMs: count.default(3_600_000),
+    /** Between two sweeps of the whole store. */
+    gcIntervalMs: z.number().int().min(1_000).default(3_600_000),
+    /** Stored bytes of one user; 0: no limit. */
+    userQuotaBytes: count.default(0),
   })
   .strict();
 

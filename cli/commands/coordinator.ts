@@ -1,9 +1,11 @@
 import { type Command, Option } from 'commander';
 import type * as CoordinatorMain from '../../coordinator/main';
 import type * as Native from '../../native';
+import type { RetentionPolicy } from '../../proto/gen/holdfast/v1/manifest';
 import { announce, runDaemon } from '../daemon';
 import { addJson, type JsonOption, required } from '../options';
-import { parseHostPort, parseInterval, parsePath } from '../values';
+import { parsePolicy } from '../policy';
+import { parseDuration, parseHostPort, parseInterval, parsePath, parseSize } from '../values';
 
 interface CoordinatorCommandOptions extends JsonOption {
   readonly listen?: string;
@@ -16,6 +18,10 @@ interface CoordinatorCommandOptions extends JsonOption {
   readonly socket: string;
   readonly lease?: number;
   readonly logLevel?: string;
+  readonly keep?: RetentionPolicy;
+  readonly gcEvery?: number;
+  readonly gcGrace?: number;
+  readonly userQuota?: number;
 }
 
 const PORT = 7020;
@@ -52,6 +58,10 @@ async function coordinator(options: CoordinatorCommandOptions): Promise<void> {
           toolsSocket: options.socket,
           leaseMs: options.lease,
           logLevel: options.logLevel,
+          retention: options.keep,
+          gcIntervalMs: options.gcEvery,
+          gcGraceMs: options.gcGrace,
+          userQuotaBytes: options.userQuota,
         },
         { peerCredentials },
       ),
@@ -97,6 +107,10 @@ export function addCoordinator(program: Command): void {
         .env('HOLDFAST_LEASE')
         .argParser(parseInterval),
     )
+    .option('--keep <policy>', 'retention policy of jobs that have none (default: all)', parsePolicy)
+    .option('--gc-every <interval>', 'how often the whole store is swept (default: 1h)', parseInterval)
+    .option('--gc-grace <duration>', 'how long garbage waits for its deletion (default: 1h)', parseDuration)
+    .option('--user-quota <size>', 'stored bytes of one user at most (default: no limit)', parseSize)
     .addOption(new Option('--log-level <level>', 'trace, debug, info, warn or error').env('HOLDFAST_LOG'))
     .addHelpText('after', HELP);
   addJson(command).action(coordinator);

@@ -6,6 +6,7 @@ import { CheckpointRunner } from '../checkpoint/runner';
 import type { Context } from '../context';
 import { concludeUnstartedRestart } from '../restart/conclude';
 import { RestartRunner } from '../restart/runner';
+import { requireRoom } from '../retention/quota';
 import { hasMain, isEnded } from '../state/jobs';
 import { isOver, type OperationRecord } from '../state/operations';
 
@@ -25,7 +26,7 @@ export async function runOperation(context: Context, id: string): Promise<Operat
   });
 }
 
-function start(context: Context, record: OperationRecord): Promise<OperationRecord> {
+async function start(context: Context, record: OperationRecord): Promise<OperationRecord> {
   const job = context.jobs.get(record.operation.job);
   if (record.request.kind === 'restart') {
     if (record.request.automatic && job.state !== JobState.RESTARTING) {
@@ -37,6 +38,7 @@ function start(context: Context, record: OperationRecord): Promise<OperationReco
     return new RestartRunner(context, record, record.request).run();
   }
   requireRunning(job);
+  await requireRoom(context, job.spec?.uid ?? 0);
   return new CheckpointRunner(context, record).run();
 }
 

@@ -1,0 +1,95 @@
+/** Retention, pins, garbage and usage for one caller: who may, then what. */
+import { KEEP_ALL } from '../../core/retention';
+import type { Identity } from '../../core/rpc/identity';
+import { isRoot } from '../../core/rpc/identity';
+import type {
+  CheckpointSummary,
+  CollectGarbageRequest,
+  ExplainRetentionResponse,
+  GetUsageResponse,
+  JobCollection,
+  PinCheckpointRequest,
+  SetRetentionRequest,
+  SetRetentionResponse,
+} from '../../proto/gen/holdfast/v1/coordinator';
+import type { Context } from '../context';
+import { checkRetention } from '../jobs/spec';
+import { collect } from '../retention/collect';
+import { decideAll } from '../retention/decide';
+import { pin, unpin } from '../retention/pins';
+import { quotaOf } from '../retention/quota';
+import { isUneventful, reportDecisions, reportOf } from '../retention/report';
+import { storedJobs } from '../retention/schedule';
+import { policyOf } from '../retention/settings';
+import { sumByUser } from '../retention/usage';
+import { maySee, ownerOf, requireOwnCheckpoint, requireOwnJob } from './authorize';
+
+export async function explainRetention(
+  context: Context,
+  identity: Identity,
+  id: string,
+): Promise<ExplainRetentionResponse> {
+  const job = requireOwnJob(identity, context.jobs.get(id));
+  const decisions = reportDecisions(await decideAll(context, job.id));
+  return { ...policyOf(context.retention, job), decisions };
+}
+
+/** Applied from the job's next commit or sweep on. */
+export async function setRetention(
+  { jobs, log, retention }: Context,
+  identity: Identity,
+  { job: id, policy }: SetRetentionRequest,
+): Promise<SetRetentionResponse> {
+  const { spec } = requireOwnJob(identity, jobs.get(id));
+  const checked = checkRetention(policy);
+  const job = await jobs.update(id, () => ({ spec: spec && { ...spec, retention: checked } }));
+  log.info({ job: id, uid: identity.uid, policy: checked ?? KEEP_ALL }, 'retention policy set');
+  return policyOf(retention, job);
+}
+
+/** Under the job's lock, so that no removal that has decided already passes it by. */
+export async function pinCheckpoint(
+  context: Context,
+  identity: Identity,
+  { ckptId, pinned }: PinCheckpointRequest,
+): Promise<CheckpointSummary> {
+  const { catalog, clock, locks, log, store } = context;
+  const { job } = requireOwnCheckpoint(identity, await catalog.get(ckptId));
+  return locks.run(job, async () => {
+    const summary = { ...(await catalog.get(ckptId)), pinned };
+    const { generation } = summary;
+    if (pinned) await pin(store, job, generation, { uid: identity.uid, atMs: clock.wallMs() });
+    else await unpin(store, job, generation);
+    await catalog.add(summary);
+    log.info({ job, ckptId, generation, pinned, uid: identity.uid }, 'checkpoint pinned or unpinned');
+    return summary;
+  });
+}
+
+/** One job after the other: each needs its objects and manifests in memory. */
+export async function collectGarbage(
+  context: Context,
+  identity: Identity,
+  { dryRun, job }: CollectGarbageRequest,
+): Promise<JobCollection[]> {
+  const reports: JobCollection[] = [];
+  for (const id of await jobsFor(context, identity, job)) {
+    const outcome = dryRun ? { decided: await decideAll(context, id) } : await collect(context, id);
+    reports.push(reportOf(id, outcome, context.retention.graceMs));
+  }
+  return job === '' ? reports.filter((report) => !isUneventful(report)) : reports;
+}
+
+async function jobsFor(context: Context, identity: Identity, wanted: string): Promise<string[]> {
+  const { jobs } = context;
+  if (wanted !== '') return [requireOwnJob(identity, jobs.get(wanted)).id];
+  if (isRoot(identity)) return storedJobs(context);
+  const own = jobs.all().filter((job) => maySee(identity, ownerOf(job)));
+  return own.map(({ id }) => id).sort();
+}
+
+export async function usageFor(context: Context, identity: Identity): Promise<GetUsageResponse> {
+  const all = await context.usage.all();
+  const jobs = all.filter(({ uid }) => isRoot(identity) || uid === identity.uid);
+  return { jobs, users: sumByUser(jobs, (uid) => quotaOf(context, uid)) };
+}

@@ -1,0 +1,121 @@
+/** From what is known of a job to what becomes of its generations and objects. Reads only: a dry run ends here. */
+import { generationPrefix } from '../../core/manifest';
+import type { JobUsage } from '../../proto/gen/holdfast/v1/coordinator';
+import type { Context } from '../context';
+import { openImports } from '../transfer/records';
+import { holdsOf } from './holds';
+import { marksOf } from './marks';
+import { type Decision, planRetention } from './plan';
+import { References } from './references';
+import { policyOf } from './settings';
+import { damageOf, listObjects, type Survey, survey } from './survey';
+import { type Found, planSweep, type SweepPlan } from './sweep';
+
+export interface Decided {
+  readonly job: string;
+  readonly decisions: readonly Decision[];
+  /** null: nothing of the job may be swept (G5), or nobody asked. */
+  readonly sweep: SweepPlan | null;
+  readonly damage: readonly string[];
+  /** After what was decided is done; null when nobody asked for a sweep. */
+  readonly usage: JobUsage | null;
+}
+
+/** Generations only, from the catalog where that is enough. */
+export async function decideGenerations(context: Context, job: string): Promise<Decided> {
+  const known = context.jobs.find(job);
+  const needsObjects = known !== undefined && policyOf(context.retention, known).policy.maxBytes > 0;
+  const found = await survey(context.store, job, await context.catalog.list(job), needsObjects);
+  const decisions = await decisionsFor(context, job, found);
+  return { job, decisions, sweep: null, damage: damageOf(found, null), usage: null };
+}
+
+export async function decideAll(context: Context, job: string): Promise<Decided> {
+  const { clock, redis, retention, store } = context;
+  const objects = await listObjects(store, job);
+  const found = await survey(store, job, await context.catalog.list(job), true);
+  const decisions = await decisionsFor(context, job, found);
+  const staying = decisions.filter(({ kept }) => kept).map(({ generation }) => generation);
+  const references = new References(staying.map((generation) => generation.objects));
+  const sweep =
+    found.unreadable.size > 0
+      ? null
+      : planSweep({
+          objects,
+          isNamed: (key) => references.has(key),
+          attempts: await attemptsOf(context, job),
+          marks: await marksOf(redis, job),
+          causeOf: causeOf(decisions),
+          nowMs: clock.wallMs(),
+          graceMs: retention.graceMs,
+        });
+  const listed = new Map(objects.map(({ key, sizeBytes }) => [key, sizeBytes]));
+  const storedBytes = sumBytes(objects) - sumBytes(sweep?.remove ?? []) + found.manifestBytes;
+  const usage: JobUsage = {
+    job,
+    uid: context.jobs.find(job)?.spec?.uid ?? found.uid ?? undefined,
+    generations: staying.length + found.unreadable.size,
+    liveBytes: references.bytes + found.manifestBytes,
+    storedBytes,
+    measuredMs: clock.wallMs(),
+  };
+  return { job, decisions, sweep, damage: damageOf(found, listed), usage };
+}
+
+const sumBytes = (objects: readonly Found[]): number =>
+  objects.reduce((sum, { sizeBytes }) => sum + sizeBytes, 0);
+
+async function decisionsFor(context: Context, id: string, found: Survey): Promise<Decision[]> {
+  const { clock, jobs, retention, transfers } = context;
+  const job = jobs.find(id);
+  const generations = found.generations.map(({ generation }) => generation);
+  if (job === undefined) {
+    const reason = 'the job is not in the catalog: rebuild it';
+    return found.generations.map((generation) => ({ generation, kept: true, reason, freedBytes: 0 }));
+  }
+  return planRetention({
+    policy: policyOf(retention, job).policy,
+    generations: found.generations,
+    holds: holdsOf({
+      job,
+      generations,
+      pinned: found.pinned,
+      restarts: await restartsOf(context, id),
+      exported: transfers.exportedOf(id),
+    }),
+    endedMs: job.endedMs > 0 ? job.endedMs : null,
+    nowMs: clock.wallMs(),
+  });
+}
+
+/** By operation: the generation that it was asked to restart from. */
+async function restartsOf({ catalog, operations }: Context, job: string): Promise<Map<string, number>> {
+  const restarts = new Map<string, number>();
+  const summaries = await catalog.list(job);
+  for (const { operation, request } of operations.openOf(job)) {
+    if (request.kind !== 'restart' || request.ckptId === null) continue;
+    const summary = summaries.find(({ ckptId }) => ckptId === request.ckptId);
+    if (summary !== undefined) restarts.set(operation.id, summary.generation);
+  }
+  return restarts;
+}
+
+/** Prefixes of what is being written, or about to be named: operations whose commit is not resolved (C3), and imports. */
+async function attemptsOf(context: Context, job: string): Promise<string[]> {
+  const operations = context.operations.openOf(job).map(({ operation }) => operation);
+  const imports = (await openImports(context)).filter(([, record]) => record.job === job);
+  return [
+    ...operations.map(({ generation, epoch }) => `${generationPrefix(job, generation, epoch)}/`),
+    ...imports.map(([prefix]) => `${prefix}/`),
+  ];
+}
+
+function causeOf(decisions: readonly Decision[]): (key: string) => string {
+  const removed = decisions.filter(({ kept }) => !kept).map(({ generation }) => generation);
+  return (key) => {
+    const last = removed.findLast(({ objects }) => objects.has(key));
+    return last === undefined
+      ? 'no generation names it: left by an attempt or a removal that was interrupted'
+      : `named last by generation ${last.generation}, which is removed`;
+  };
+}

@@ -1,0 +1,55 @@
+/** When retention and sweeps run by themselves: after each commit of a job, and of everything now and then. */
+import { jobIdOf, MANIFESTS_PREFIX } from '../../core/manifest';
+import type { Context } from '../context';
+import { isOver, type OperationRecord } from '../state/operations';
+import { collect, collectAfterCommit } from './collect';
+
+/** The result ends it. */
+export function startCollecting(context: Context): () => void {
+  const { clock, log, operations, retention } = context;
+  /** Jobs that had an operation at work whenever they were to be swept: it is done after their next commit. */
+  const due = new Set<string>();
+  let isAtWork = false;
+
+  const afterCommit = async (record: OperationRecord) => {
+    const { job, summary } = record.operation;
+    if (summary !== undefined) await collectAfterCommit(context, summary, due.delete(job));
+  };
+  const sweepAll = async () => {
+    if (isAtWork) return;
+    isAtWork = true;
+    try {
+      for (const job of await storedJobs(context)) {
+        const outcome = await collect(context, job);
+        if ('skipped' in outcome) due.add(job);
+      }
+    } finally {
+      isAtWork = false;
+    }
+  };
+  const logged = (what: string, work: Promise<void>) => {
+    work.catch((err) => log.error({ err }, `${what} failed`));
+  };
+  const stops = [
+    operations.changed.subscribe((record) => {
+      const isCommitted = isOver(record) && record.operation.phase === 'DONE';
+      if (isCommitted) logged('retention after a commit', afterCommit(record));
+    }),
+    clock.every(retention.intervalMs, () => logged('garbage collection', sweepAll())),
+  ];
+  return () => {
+    for (const stop of stops) stop();
+  };
+}
+
+/** Jobs of which the store has anything, known or not, and those that are said to store something. */
+export async function storedJobs({ store, usage }: Context): Promise<string[]> {
+  const found = new Set((await usage.all()).map(({ job }) => job));
+  for (const prefix of [MANIFESTS_PREFIX, 'jobs/']) {
+    for await (const { key } of store.list(prefix)) {
+      const job = jobIdOf(key);
+      if (job !== null) found.add(job);
+    }
+  }
+  return [...found].sort();
+}
