@@ -4,7 +4,9 @@ import { once } from 'node:events';
 import { mkdtemp, rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import { credentials, type Metadata } from '@grpc/grpc-js';
+import { type Clock, systemClock } from '../../../../coordinator/clock';
 import { type Coordinator, startCoordinator } from '../../../../coordinator/main';
+import type { CoordinatorOptionsInput } from '../../../../coordinator/options';
 import type { FaultPoint } from '../../../../core/faults';
 import { invoke } from '../../../../core/rpc/handlers';
 import { identityMetadata } from '../../../../core/rpc/identity';
@@ -30,6 +32,12 @@ export class FakeCluster {
   #process: { child: ChildProcess; exited: Promise<[number | null, NodeJS.Signals | null]> } | null = null;
   coordinator: Coordinator | null = null;
   address = '';
+  /** Beyond what is usual, from the next start on. */
+  extraOptions: Partial<CoordinatorOptionsInput> = {};
+  /** How far the coordinator's calendar is ahead of everybody's. */
+  aheadMs = 0;
+  /** What the coordinator does again and again, by period: a test need not wait for it. */
+  readonly periodic = new Map<number, () => void>();
 
   private constructor(
     readonly directory: string,
@@ -40,11 +48,13 @@ export class FakeCluster {
   static async start(
     nodes: readonly string[],
     fault?: FaultPoint | `${FaultPoint}:error`,
+    extraOptions: Partial<CoordinatorOptionsInput> = {},
   ): Promise<FakeCluster> {
     const directory = await mkdtemp('/tmp/hf-');
     const store = openStore(`file://${join(directory, 'store')}`);
     await store.open();
     const cluster = new FakeCluster(directory, store);
+    cluster.extraOptions = extraOptions;
     if (fault === undefined) await cluster.startCoordinator();
     else await cluster.startProcess(fault);
     await Promise.all(nodes.map((node) => cluster.addAgent(node).connect()));
@@ -61,12 +71,21 @@ export class FakeCluster {
       leaseMs: LEASE_MS,
       heartbeatMs: 50,
       logLevel: process.env.HOLDFAST_TEST_LOG ?? 'silent',
+      ...this.extraOptions,
     };
   }
 
   async startCoordinator(): Promise<void> {
     const peerCredentials = () => ({ pid: 1, uid: 0, gid: 0 });
-    this.coordinator = await startCoordinator(this.options(), { peerCredentials });
+    const clock: Clock = {
+      ...systemClock,
+      wallMs: () => Date.now() + this.aheadMs,
+      every: (periodMs, run) => {
+        this.periodic.set(periodMs, run);
+        return systemClock.every(periodMs, run);
+      },
+    };
+    this.coordinator = await startCoordinator(this.options(), { peerCredentials, clock });
     this.address = this.coordinator.address;
   }
 
