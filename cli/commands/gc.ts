@@ -33,7 +33,7 @@ async function gc(job: string | undefined, options: GcOptions): Promise<void> {
       return;
     }
     if (jobs.length === 0) print('nothing is stored');
-    for (const collection of jobs) printCollection(collection);
+    for (const collection of jobs) printCollection(collection, dryRun);
     if (dryRun && jobs.length > 0) print('a dry run: nothing was changed');
   });
 }

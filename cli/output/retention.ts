@@ -39,19 +39,22 @@ function fateOf({ deleted, deleteAfterMs }: Garbage): string {
   return deleted ? 'delete' : `wait until ${formatTime(deleteAfterMs)}`;
 }
 
-export function printCollection(collection: JobCollection): void {
+export function printCollection(collection: JobCollection, dryRun: boolean): void {
   const { job, skipped, decisions, garbage, damage, usage } = collection;
-  print(paint('bold', `job ${job}: ${skipped === '' ? totals(collection) : `left alone: ${skipped}`}`));
+  print(
+    paint('bold', `job ${job}: ${skipped === '' ? totals(collection, dryRun) : `left alone: ${skipped}`}`),
+  );
   for (const sentence of damage) print(paint('red', `  damaged: ${printable(sentence)}`));
   if (decisions.length > 0) printDecisions(decisions, '  ');
   if (garbage.length > 0) printGarbage(garbage, '  ');
   if (usage) print(`  stored: ${formatSize(usage.storedBytes)}, ${formatSize(usage.liveBytes)} of it live`);
 }
 
-function totals({ decisions, garbage }: JobCollection): string {
+function totals({ decisions, garbage }: JobCollection, dryRun: boolean): string {
   const removed = decisions.filter(({ kept }) => !kept).length;
   const bytes = garbage.filter(({ deleted }) => deleted).reduce((sum, each) => sum + each.bytes, 0);
-  return `${removed} of ${formatCount(decisions.length, 'generation')} to remove, ${formatSize(bytes)} to delete`;
+  const [remove, erase] = dryRun ? ['to remove', 'to delete'] : ['removed', 'deleted'];
+  return `${removed} of ${formatCount(decisions.length, 'generation')} ${remove}, ${formatSize(bytes)} ${erase}`;
 }
 
 export function policyText(policy: RetentionPolicy | undefined, isDefault: boolean): string {

@@ -5,6 +5,7 @@ import type { Context } from '../context';
 import { openImports } from '../transfer/records';
 import { holdsOf } from './holds';
 import { marksOf } from './marks';
+import { originOf } from './origin';
 import { type Decision, planRetention } from './plan';
 import { References } from './references';
 import { policyOf } from './settings';
@@ -37,6 +38,13 @@ export async function decideAll(context: Context, job: string): Promise<Decided>
   const decisions = await decisionsFor(context, job, found);
   const staying = decisions.filter(({ kept }) => kept).map(({ generation }) => generation);
   const references = new References(staying.map((generation) => generation.objects));
+  const written = {
+    epochs: new Map(found.generations.map(({ generation, epoch }) => [generation, epoch])),
+    newest: Math.max(
+      context.jobs.find(job)?.lastGeneration ?? 0,
+      ...found.generations.map(({ generation }) => generation),
+    ),
+  };
   const sweep =
     found.unreadable.size > 0
       ? null
@@ -45,7 +53,7 @@ export async function decideAll(context: Context, job: string): Promise<Decided>
           isNamed: (key) => references.has(key),
           attempts: await attemptsOf(context, job),
           marks: await marksOf(redis, job),
-          causeOf: causeOf(decisions),
+          causeOf: (key) => originOf(key, written),
           nowMs: clock.wallMs(),
           graceMs: retention.graceMs,
         });
@@ -108,14 +116,4 @@ async function attemptsOf(context: Context, job: string): Promise<string[]> {
     ...operations.map(({ generation, epoch }) => `${generationPrefix(job, generation, epoch)}/`),
     ...imports.map(([prefix]) => `${prefix}/`),
   ];
-}
-
-function causeOf(decisions: readonly Decision[]): (key: string) => string {
-  const removed = decisions.filter(({ kept }) => !kept).map(({ generation }) => generation);
-  return (key) => {
-    const last = removed.findLast(({ objects }) => objects.has(key));
-    return last === undefined
-      ? 'no generation names it: left by an attempt or a removal that was interrupted'
-      : `named last by generation ${last.generation}, which is removed`;
-  };
 }

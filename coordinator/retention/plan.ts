@@ -9,6 +9,7 @@ import { type Objects, References } from './references';
 
 export interface Generation {
   readonly generation: number;
+  readonly epoch: number;
   readonly ckptId: number;
   readonly createdMs: number;
   /** Everything its manifest names, with sizes; empty when nobody asked for it. */

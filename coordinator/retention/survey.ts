@@ -19,10 +19,10 @@ export interface Survey {
   readonly uid: number | null;
 }
 
-/** All of the job's objects but manifests and pins. Before the manifests are read (G6). */
+/** All data of the job; what else there may be below its prefix is not judged. Before the manifests are read (G6). */
 export async function listObjects(store: ObjectStore, job: string): Promise<ObjectInfo[]> {
   const objects: ObjectInfo[] = [];
-  for await (const object of store.list(`jobs/${job}/`)) objects.push(object);
+  for await (const object of store.list(`jobs/${job}/data/`)) objects.push(object);
   return objects;
 }
 
@@ -77,7 +77,8 @@ function generationOf({ header, nodes }: Manifest, generation: number): Generati
   for (const tree of nodes.flatMap(({ trees }) => trees)) {
     for (const { key, sizeBytes } of objectsOf(tree)) objects.set(key, sizeBytes);
   }
-  return { generation, ckptId: header?.ckptId ?? 0, createdMs: header?.createdMs ?? 0, objects };
+  const { ckptId = 0, createdMs = 0, epoch = 0 } = header ?? {};
+  return { generation, epoch, ckptId, createdMs, objects };
 }
 
 /**

@@ -92,7 +92,12 @@ describe('with the usual settings', () => {
     ]);
     // Generation 3 names the packs of 2.
     expect(first?.garbage).toMatchObject([
-      { objectCount: 2, bytes: 10, deleted: false, cause: 'named last by generation 1, which is removed' },
+      {
+        objectCount: 2,
+        bytes: 10,
+        deleted: false,
+        cause: 'generation 1 wrote it, and none that stays names it',
+      },
     ]);
     expect(await objects()).toEqual(before);
     cluster.aheadMs = GRACE_MS - MINUTE_MS;
@@ -184,8 +189,8 @@ describe('with the usual settings', () => {
     await cluster.store.put(`jobs/${job.id}/data/2-3/n1/main/pack-00001`, Buffer.from('half'));
     const reports = await collect(root);
     expect(reports.map(({ garbage }) => garbage.map(({ cause }) => cause))).toEqual([
-      ['no generation names it: left by an attempt or a removal that was interrupted'],
-      ['no generation names it: left by an attempt or a removal that was interrupted'],
+      ['half-written: an attempt at generation 1 that was not committed left it'],
+      ['half-written: an attempt at generation 2 that was not committed left it'],
     ]);
     // A user is not shown what may be anybody's.
     expect((await collect(user)).map((report) => report.job)).toEqual([job.id]);

@@ -11,6 +11,7 @@ const NOW_MS = Date.UTC(2026, 10, 28, 12, 30);
 
 const generation = (number: number, ageMs: number, objects: Record<string, number> = {}): Generation => ({
   generation: number,
+  epoch: 9,
   ckptId: 100 + number,
   createdMs: NOW_MS - ageMs,
   objects: new Map(Object.entries(objects)),

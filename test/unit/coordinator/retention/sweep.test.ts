@@ -1,4 +1,5 @@
 /** What a sweep does with each object, and when. */
+import { originOf } from '../../../../coordinator/retention/origin';
 import { planSweep, type SweepInput } from '../../../../coordinator/retention/sweep';
 
 const GRACE_MS = 1000;
@@ -51,4 +52,23 @@ test('marks of what is gone, or named after all, are dropped', () => {
 test('a clock that was set back deletes nothing early', () => {
   const marks = new Map([['a', { sinceMs: 20_000, cause: '' }]]);
   expect(keys(sweep({ objects: [object('a')], marks }).waiting)).toEqual(['a']);
+});
+
+test.each([
+  ['jobs/j/data/2-5/n1/main/index', 'generation 2 wrote it, and none that stays names it'],
+  [
+    'jobs/j/data/2-4/n1/main/index',
+    'half-written: an attempt at generation 2 that was not committed left it',
+  ],
+  [
+    'jobs/j/data/4-9/n1/main/index',
+    'half-written: an attempt at generation 4 that was not committed left it',
+  ],
+  [
+    'jobs/j/data/1-3/n1/main/index',
+    'generation 1, which was removed, wrote it, and none that stays names it',
+  ],
+  ['jobs/j/notes', 'nothing of Holdfast is written there'],
+])('who wrote %s', (key, origin) => {
+  expect(originOf(key, { epochs: new Map([[2, 5]]), newest: 3 })).toBe(origin);
 });
