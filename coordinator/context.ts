@@ -26,6 +26,8 @@ export interface Context {
   readonly operations: OperationTable;
   readonly counters: Counters;
   readonly locks: JobLocks;
+  /** Taken inside of the job's lock by whoever removes its generations, and alone by whoever pins one: it never waits for an operation. */
+  readonly removals: JobLocks;
   readonly catalog: Catalog;
   readonly running: RunningOperations;
   readonly queues: Queues;

@@ -146,6 +146,7 @@ async function buildContext({ options, log, store, clock, redis: endpoint }: Ope
     ...{ clock, log, redis, store, jobs, operations, counters, catalog },
     fleet: new Fleet(clock, { leaseMs: options.leaseMs, heartbeatMs: options.heartbeatMs }, log),
     locks: new JobLocks(),
+    removals: new JobLocks(),
     running: new RunningOperations(),
     queues: new Queues(endpoint, log),
     transfers: new Transfers(),

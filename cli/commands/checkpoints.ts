@@ -16,7 +16,7 @@ Examples:
   holdfast restart $(holdfast checkpoints JOB --json | jq '[.checkpoints[].ckptId] | max')
 
 Exit codes:
-  0; 3 no such job or checkpoint; others as in holdfast(1), EXIT STATUS`;
+  0; 3 no such job or checkpoint; 5 it must stay; others as in holdfast(1), EXIT STATUS`;
 
 function columns(nowMs: number): Column<CheckpointSummary>[] {
   return [
@@ -49,6 +49,13 @@ async function setPinned(ckptId: number, pinned: boolean, options: SocketOption 
   });
 }
 
+async function remove(ckptId: number, options: SocketOption & JsonOption): Promise<void> {
+  await withConnection(options, async (connection) => {
+    await connection.call('removeCheckpoint', { ckptId });
+    if (options.json) printJson({ ckptId });
+  });
+}
+
 export function addCheckpoints(program: Command): void {
   const command = program
     .command('checkpoints')
@@ -59,6 +66,15 @@ export function addCheckpoints(program: Command): void {
   addSocket(addJson(command)).action(checkpoints);
   addPin(command, 'pin', true, 'keep a checkpoint whatever the policy says');
   addPin(command, 'unpin', false, 'leave a checkpoint to the policy again');
+  const removeCommand = command
+    .command('remove')
+    .summary('remove a checkpoint')
+    .description(
+      'Removes a checkpoint, unless it is pinned or a job that may run needs it. Its space comes back later.',
+    )
+    .argument('<ckpt>', 'checkpoint id', parseCheckpointId)
+    .addHelpText('after', HELP);
+  addSocket(addJson(removeCommand)).action(remove);
 }
 
 function addPin(parent: Command, name: string, pinned: boolean, summary: string): void {

@@ -1,4 +1,5 @@
 /** Retention, pins, garbage and usage for one caller: who may, then what. */
+import { HoldfastError } from '../../core/errors';
 import { KEEP_ALL } from '../../core/retention';
 import type { Identity } from '../../core/rpc/identity';
 import { isRoot } from '../../core/rpc/identity';
@@ -14,13 +15,15 @@ import type {
 } from '../../proto/gen/holdfast/v1/coordinator';
 import type { Context } from '../context';
 import { checkRetention } from '../jobs/spec';
-import { collect } from '../retention/collect';
-import { decideAll } from '../retention/decide';
+import { collect, whySkipped } from '../retention/collect';
+import { decideAll, holdsFor } from '../retention/decide';
 import { pin, unpin } from '../retention/pins';
 import { quotaOf } from '../retention/quota';
+import { removeGeneration } from '../retention/remove';
 import { isUneventful, reportDecisions, reportOf } from '../retention/report';
 import { storedJobs } from '../retention/schedule';
 import { policyOf } from '../retention/settings';
+import { survey } from '../retention/survey';
 import { sumByUser } from '../retention/usage';
 import { maySee, ownerOf, requireOwnCheckpoint, requireOwnJob } from './authorize';
 
@@ -47,15 +50,15 @@ export async function setRetention(
   return policyOf(retention, job);
 }
 
-/** Under the job's lock, so that no removal that has decided already passes it by. */
+/** Never between a removal's decision and its end. */
 export async function pinCheckpoint(
   context: Context,
   identity: Identity,
   { ckptId, pinned }: PinCheckpointRequest,
 ): Promise<CheckpointSummary> {
-  const { catalog, clock, locks, log, store } = context;
+  const { catalog, clock, log, removals, store } = context;
   const { job } = requireOwnCheckpoint(identity, await catalog.get(ckptId));
-  return locks.run(job, async () => {
+  return removals.run(job, async () => {
     const summary = { ...(await catalog.get(ckptId)), pinned };
     const { generation } = summary;
     if (pinned) await pin(store, job, generation, { uid: identity.uid, atMs: clock.wallMs() });
@@ -64,6 +67,28 @@ export async function pinCheckpoint(
     log.info({ job, ckptId, generation, pinned, uid: identity.uid }, 'checkpoint pinned or unpinned');
     return summary;
   });
+}
+
+/** @throws HoldfastError WRONG_STATE for one that must stay, or while an operation is at work */
+export async function removeCheckpoint(context: Context, identity: Identity, ckptId: number): Promise<void> {
+  const { catalog, jobs, locks, removals, store } = context;
+  const summary = requireOwnCheckpoint(identity, await catalog.get(ckptId));
+  const { job } = summary;
+  const busy = whySkipped(context, job, false);
+  if (busy !== null) throw new HoldfastError('WRONG_STATE', `job ${job} is busy: ${busy}`, 'try again later');
+  await locks.run(job, () =>
+    removals.run(job, async () => {
+      const found = await survey(store, job, await catalog.list(job), false);
+      const reason = (await holdsFor(context, jobs.get(job), found, true)).get(summary.generation);
+      if (reason !== undefined)
+        throw new HoldfastError(
+          'WRONG_STATE',
+          `checkpoint ${ckptId} stays: ${reason}`,
+          'unpin it, or end the job',
+        );
+      await removeGeneration(context, job, summary, `uid ${identity.uid} asked for it`);
+    }),
+  );
 }
 
 /** One job after the other: each needs its objects and manifests in memory. */

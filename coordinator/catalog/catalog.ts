@@ -64,6 +64,18 @@ export class Catalog {
     );
   }
 
+  /** Of the newest that is still there: the last one may have been removed. @throws HoldfastError as manifest() */
+  async newestManifest({ id, lastGeneration }: Job): Promise<Manifest> {
+    try {
+      return await this.manifest(id, lastGeneration);
+    } catch (thrown) {
+      const older = (await this.list(id)).map(({ generation }) => generation);
+      const isRemoved = toHoldfastError(thrown).code === 'NOT_FOUND' && !older.includes(lastGeneration);
+      if (!isRemoved || older.length === 0) throw thrown;
+      return this.manifest(id, Math.max(...older));
+    }
+  }
+
   /** Without its manifest a generation does not exist (C1). */
   async #read(key: string, what: string): Promise<Buffer> {
     try {

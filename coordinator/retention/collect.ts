@@ -6,7 +6,7 @@ import type { CheckpointSummary } from '../../proto/gen/holdfast/v1/coordinator'
 import type { Context } from '../context';
 import { type Decided, decideAll, decideGenerations } from './decide';
 import { mark, unmark } from './marks';
-import type { Decision } from './plan';
+import { removeGeneration } from './remove';
 import { policyOf } from './settings';
 import type { SweepPlan } from './sweep';
 
@@ -68,10 +68,14 @@ async function decideAndDo(
 ): Promise<Outcome> {
   const skipped = whySkipped(context, job, true);
   if (skipped !== null) return { skipped };
-  const decided = await decide(context, job);
-  faultPoint('coordinator.gc.planned');
-  await dropVanished(context, decided);
-  for (const decision of decided.decisions) if (!decision.kept) await remove(context, job, decision);
+  const decided = await context.removals.run(job, async () => {
+    const decided = await decide(context, job);
+    faultPoint('coordinator.gc.planned');
+    await dropVanished(context, decided);
+    for (const { generation, kept, reason } of decided.decisions)
+      if (!kept) await removeGeneration(context, job, generation, reason);
+    return decided;
+  });
   if (decided.sweep !== null) await sweepObjects(context, job, decided.sweep);
   if (decided.usage !== null) await context.usage.put(decided.usage);
   return { decided };
@@ -84,20 +88,6 @@ async function dropVanished({ catalog, store }: Context, { job, decisions }: Dec
     if (there.has(generation) || (await store.stat(manifestKey(job, generation))) !== null) continue;
     await catalog.remove(ckptId);
   }
-}
-
-/** The manifest first (G1). */
-async function remove(context: Context, job: string, { generation, reason }: Decision): Promise<void> {
-  const { catalog, log, store, transfers } = context;
-  // An export may have begun since the decision.
-  if (transfers.exportedOf(job).has(generation.generation)) return;
-  await store.delete(manifestKey(job, generation.generation));
-  faultPoint('coordinator.gc.manifest-deleted');
-  await catalog.remove(generation.ckptId);
-  log.info(
-    { job, ckptId: generation.ckptId, generation: generation.generation, reason },
-    'generation removed',
-  );
 }
 
 async function sweepObjects({ log, redis, store }: Context, job: string, plan: SweepPlan): Promise<void> {

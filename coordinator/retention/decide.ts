@@ -1,6 +1,6 @@
 /** From what is known of a job to what becomes of its generations and objects. Reads only: a dry run ends here. */
 import { generationPrefix } from '../../core/manifest';
-import type { JobUsage } from '../../proto/gen/holdfast/v1/coordinator';
+import type { Job, JobUsage } from '../../proto/gen/holdfast/v1/coordinator';
 import type { Context } from '../context';
 import { openImports } from '../transfer/records';
 import { holdsOf } from './holds';
@@ -74,9 +74,8 @@ const sumBytes = (objects: readonly Found[]): number =>
   objects.reduce((sum, { sizeBytes }) => sum + sizeBytes, 0);
 
 async function decisionsFor(context: Context, id: string, found: Survey): Promise<Decision[]> {
-  const { clock, jobs, retention, transfers } = context;
+  const { clock, jobs, retention } = context;
   const job = jobs.find(id);
-  const generations = found.generations.map(({ generation }) => generation);
   if (job === undefined) {
     const reason = 'the job is not in the catalog: rebuild it';
     return found.generations.map((generation) => ({ generation, kept: true, reason, freedBytes: 0 }));
@@ -84,15 +83,24 @@ async function decisionsFor(context: Context, id: string, found: Survey): Promis
   return planRetention({
     policy: policyOf(retention, job).policy,
     generations: found.generations,
-    holds: holdsOf({
-      job,
-      generations,
-      pinned: found.pinned,
-      restarts: await restartsOf(context, id),
-      exported: transfers.exportedOf(id),
-    }),
+    holds: await holdsFor(context, job, found, false),
     endedMs: job.endedMs > 0 ? job.endedMs : null,
     nowMs: clock.wallMs(),
+  });
+}
+
+/** What must stay, by generation. */
+export async function holdsFor(
+  context: Context,
+  job: Job,
+  { generations, pinned }: Survey,
+  isAsked: boolean,
+): Promise<Map<number, string>> {
+  return holdsOf({
+    ...{ job, pinned, isAsked },
+    generations: generations.map(({ generation }) => generation),
+    restarts: await restartsOf(context, job.id),
+    exported: context.transfers.exportedOf(job.id),
   });
 }
 

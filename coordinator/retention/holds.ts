@@ -11,24 +11,26 @@ export interface HoldsInput {
   readonly restarts: ReadonlyMap<string, number>;
   /** Generations that exports read right now. */
   readonly exported: ReadonlySet<number>;
+  /** Its owner, not a policy, wants one to go: then a job that does not run needs none. */
+  readonly isAsked?: boolean;
 }
 
-/** Whether the job may have to go on from its newest generation without having been told to end. */
-export function mayNeedNewest(job: Job): boolean {
-  // What is cut off as a whole still has its trees, and may come back.
-  const isInterrupted = job.state === JobState.STOPPED || job.state === JobState.LOST;
-  return !isEnded(job) || isInterrupted || job.trees.length > 0;
-}
+/** What is cut off as a whole still has its trees, and may come back. */
+const mayRun = (job: Job): boolean => !isEnded(job) || job.trees.length > 0;
+
+/** Ended, but not by itself. */
+const isInterrupted = ({ state }: Job): boolean => state === JobState.STOPPED || state === JobState.LOST;
 
 /** The reason for each generation that stays. */
-export function holdsOf({ job, generations, pinned, restarts, exported }: HoldsInput): Map<number, string> {
+export function holdsOf(input: HoldsInput): Map<number, string> {
+  const { job, generations, pinned, restarts, exported, isAsked = false } = input;
   const holds = new Map<number, string>();
   for (const generation of exported) holds.set(generation, 'an export reads it');
   for (const [operation, generation] of restarts)
     holds.set(generation, `operation ${operation} restarts the job from it`);
-  if (job.restoredGeneration > 0 && (!isEnded(job) || job.trees.length > 0))
+  if (job.restoredGeneration > 0 && mayRun(job))
     holds.set(job.restoredGeneration, 'the job runs from it, and has committed none since');
-  if (generations.length > 0 && mayNeedNewest(job))
+  if (generations.length > 0 && (mayRun(job) || (isInterrupted(job) && !isAsked)))
     holds.set(Math.max(...generations), `the newest, which the job may need (${stateName(job)})`);
   for (const generation of pinned) holds.set(generation, 'pinned');
   return holds;

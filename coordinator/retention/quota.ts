@@ -23,6 +23,6 @@ export async function requireRoom(context: Pick<Context, 'retention' | 'usage'>,
   throw new HoldfastError(
     'LIMIT_EXCEEDED',
     `uid ${uid} stores ${sum.storedBytes} bytes of checkpoints, and its quota is ${formatSizeExactly(quotaBytes)}`,
-    'remove some: see `holdfast usage`, give jobs a tighter policy with `holdfast retention set` or unpin checkpoints',
+    'see `holdfast usage`; make room with `holdfast checkpoints remove` or a tighter policy (`holdfast retention set`)',
   );
 }

@@ -4,6 +4,8 @@ import type { Context } from '../context';
 import { isOver, type OperationRecord } from '../state/operations';
 import { collect, collectAfterCommit } from './collect';
 
+const FIRST_AFTER_MS = 60_000;
+
 /** The result ends it. */
 export function startCollecting(context: Context): () => void {
   const { clock, log, operations, retention } = context;
@@ -20,8 +22,11 @@ export function startCollecting(context: Context): () => void {
     isAtWork = true;
     try {
       for (const job of await storedJobs(context)) {
-        const outcome = await collect(context, job);
-        if ('skipped' in outcome) due.add(job);
+        const outcome = await collect(context, job).catch((err) => {
+          log.error({ job, err }, 'garbage of a job not collected');
+          return null;
+        });
+        if (outcome !== null && 'skipped' in outcome) due.add(job);
       }
     } finally {
       isAtWork = false;
@@ -35,6 +40,10 @@ export function startCollecting(context: Context): () => void {
       const isCommitted = isOver(record) && record.operation.phase === 'DONE';
       if (isCommitted) logged('retention after a commit', afterCommit(record));
     }),
+    // A coordinator that is restarted often must not never come to it.
+    clock.after(Math.min(retention.intervalMs, FIRST_AFTER_MS), () =>
+      logged('garbage collection', sweepAll()),
+    ),
     clock.every(retention.intervalMs, () => logged('garbage collection', sweepAll())),
   ];
   return () => {

@@ -7,7 +7,7 @@ _holdfast() {
   for ((index = 1; index < COMP_CWORD; index++)); do
     next="${path:+$path }${COMP_WORDS[index]}"
     case "$next" in
-      'run'|'checkpoint'|'restart'|'jobs'|'checkpoints'|'checkpoints pin'|'checkpoints unpin'|'info'|'nodes'|'kill'|'export'|'import'|'retention'|'retention explain'|'retention set'|'gc'|'usage'|'catalog'|'catalog rebuild'|'agent'|'agent check'|'coordinator'|'ca'|'ca init'|'ca issue'|'rsh'|'completion'|'version') path=$next ;;
+      'run'|'checkpoint'|'restart'|'jobs'|'checkpoints'|'checkpoints pin'|'checkpoints unpin'|'checkpoints remove'|'info'|'nodes'|'kill'|'export'|'import'|'retention'|'retention explain'|'retention set'|'gc'|'usage'|'catalog'|'catalog rebuild'|'agent'|'agent check'|'coordinator'|'ca'|'ca init'|'ca issue'|'rsh'|'completion'|'version') path=$next ;;
       *) break ;;
     esac
   done
@@ -56,7 +56,7 @@ _holdfast() {
         --socket) COMPREPLY=($(compgen -f -- "$cur")); return ;;
       esac
       if [[ $cur == -* ]]; then COMPREPLY=($(compgen -W '--json --socket --help -h' -- "$cur")); return; fi
-      COMPREPLY=($(compgen -W 'pin unpin' -- "$cur"; compgen -W "$(_holdfast_ids jobs)" -- "$cur")) ;;
+      COMPREPLY=($(compgen -W 'pin unpin remove' -- "$cur"; compgen -W "$(_holdfast_ids jobs)" -- "$cur")) ;;
     'checkpoints pin')
       case "$prev" in
         --socket) COMPREPLY=($(compgen -f -- "$cur")); return ;;
@@ -64,6 +64,12 @@ _holdfast() {
       if [[ $cur == -* ]]; then COMPREPLY=($(compgen -W '--json --socket --help -h' -- "$cur")); return; fi
       COMPREPLY=($(compgen -W "$(_holdfast_ids checkpoints)" -- "$cur")) ;;
     'checkpoints unpin')
+      case "$prev" in
+        --socket) COMPREPLY=($(compgen -f -- "$cur")); return ;;
+      esac
+      if [[ $cur == -* ]]; then COMPREPLY=($(compgen -W '--json --socket --help -h' -- "$cur")); return; fi
+      COMPREPLY=($(compgen -W "$(_holdfast_ids checkpoints)" -- "$cur")) ;;
+    'checkpoints remove')
       case "$prev" in
         --socket) COMPREPLY=($(compgen -f -- "$cur")); return ;;
       esac

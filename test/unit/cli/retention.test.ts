@@ -19,9 +19,9 @@ test('gc --dry-run tells every decision with its reason', async () => {
       return { jobs: collections() };
     },
   });
-  expectGolden('gc-dry-run.txt', (await cli.run(['gc', '--dry-run'])).stdout);
+  expectGolden('gc-dry-run.txt.golden', (await cli.run(['gc', '--dry-run'])).stdout);
   const { stdout } = await cli.run(['gc', JOB_ID, '--dry-run', '--json']);
-  expectGolden('gc-dry-run.json', `${JSON.stringify(JSON.parse(stdout), null, 1)}\n`);
+  expectGolden('gc-dry-run.json.golden', `${JSON.stringify(JSON.parse(stdout), null, 1)}\n`);
   expect(asked).toMatchObject([
     { dryRun: true, job: '' },
     { dryRun: true, job: JOB_ID },
@@ -38,9 +38,9 @@ test('retention explain tells the policy and each checkpoint’s fate', async ()
   cli.coordinator.on({
     explainRetention: () => ({ policy: POLICY, isDefault: false, decisions: first?.decisions ?? [] }),
   });
-  expectGolden('retention-explain.txt', (await cli.run(['retention', 'explain', JOB_ID])).stdout);
+  expectGolden('retention-explain.txt.golden', (await cli.run(['retention', 'explain', JOB_ID])).stdout);
   const { stdout } = await cli.run(['retention', 'explain', JOB_ID, '--json']);
-  expectGolden('retention-explain.json', `${JSON.stringify(JSON.parse(stdout), null, 1)}\n`);
+  expectGolden('retention-explain.json.golden', `${JSON.stringify(JSON.parse(stdout), null, 1)}\n`);
 });
 
 test('retention set sends the policy, and says which one is in force', async () => {
@@ -90,6 +90,18 @@ test('checkpoints pin and unpin', async () => {
   expect((await cli.run(['checkpoints'])).stdout).toMatch(/PINNED\n.* pinned\n$/);
 });
 
+test('checkpoints remove', async () => {
+  const asked: number[] = [];
+  cli.coordinator.on({
+    removeCheckpoint: ({ ckptId }) => {
+      asked.push(ckptId);
+      return {};
+    },
+  });
+  expect(await cli.run(['checkpoints', 'remove', '17'])).toMatchObject({ code: 0, stdout: '' });
+  expect(asked).toEqual([17]);
+});
+
 test('usage tells jobs and users apart', async () => {
   const measuredMs = Date.UTC(2026, 10, 28);
   cli.coordinator.on({
@@ -117,7 +129,7 @@ test('usage tells jobs and users apart', async () => {
       ],
     }),
   });
-  expectGolden('usage.txt', (await cli.run(['usage'])).stdout);
+  expectGolden('usage.txt.golden', (await cli.run(['usage'])).stdout);
   const { jobs, users } = JSON.parse((await cli.run(['usage', '--json'])).stdout);
   expect(jobs[1]).toEqual({
     job: 'j-000000000002',

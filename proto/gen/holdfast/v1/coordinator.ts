@@ -638,6 +638,15 @@ export interface GetUsageResponse {
   _unknownFields?: { [key: number]: Uint8Array[] } | undefined;
 }
 
+export interface RemoveCheckpointRequest {
+  ckptId: number;
+  _unknownFields?: { [key: number]: Uint8Array[] } | undefined;
+}
+
+export interface RemoveCheckpointResponse {
+  _unknownFields?: { [key: number]: Uint8Array[] } | undefined;
+}
+
 function createBasePlacedTree(): PlacedTree {
   return { treeId: "", node: "", rootPid: 0, main: false, _unknownFields: {} };
 }
@@ -7547,6 +7556,163 @@ export const GetUsageResponse: MessageFns<GetUsageResponse> = {
   },
 };
 
+function createBaseRemoveCheckpointRequest(): RemoveCheckpointRequest {
+  return { ckptId: 0, _unknownFields: {} };
+}
+
+export const RemoveCheckpointRequest: MessageFns<RemoveCheckpointRequest> = {
+  encode(message: RemoveCheckpointRequest, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    if (message.ckptId !== 0) {
+      writer.uint32(8).int64(message.ckptId);
+    }
+    if (message._unknownFields !== undefined) {
+      for (const [key, values] of globalThis.Object.entries(message._unknownFields)) {
+        const tag = parseInt(key, 10);
+        for (const value of values) {
+          writer.uint32(tag).raw(value);
+        }
+      }
+    }
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): RemoveCheckpointRequest {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBaseRemoveCheckpointRequest();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+          case 1: {
+            if (tag !== 8) {
+              break;
+            }
+
+            message.ckptId = longToNumber(reader.int64());
+            continue;
+          }
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        const buf = reader.skip(tag & 7);
+
+        const list = message._unknownFields![tag];
+
+        if (list === undefined) {
+          message._unknownFields![tag] = [buf];
+        } else {
+          list.push(buf);
+        }
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+
+  fromJSON(object: any): RemoveCheckpointRequest {
+    return {
+      ckptId: isSet(object.ckptId)
+        ? globalThis.Number(object.ckptId)
+        : isSet(object.ckpt_id)
+        ? globalThis.Number(object.ckpt_id)
+        : 0,
+    };
+  },
+
+  toJSON(message: RemoveCheckpointRequest): unknown {
+    const obj: any = {};
+    if (message.ckptId !== 0) {
+      obj.ckptId = Math.round(message.ckptId);
+    }
+    return obj;
+  },
+
+  create(base?: DeepPartial<RemoveCheckpointRequest>): RemoveCheckpointRequest {
+    return RemoveCheckpointRequest.fromPartial(base ?? {});
+  },
+  fromPartial(object: DeepPartial<RemoveCheckpointRequest>): RemoveCheckpointRequest {
+    const message = createBaseRemoveCheckpointRequest();
+    message.ckptId = object.ckptId ?? 0;
+    return message;
+  },
+};
+
+function createBaseRemoveCheckpointResponse(): RemoveCheckpointResponse {
+  return { _unknownFields: {} };
+}
+
+export const RemoveCheckpointResponse: MessageFns<RemoveCheckpointResponse> = {
+  encode(message: RemoveCheckpointResponse, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    if (message._unknownFields !== undefined) {
+      for (const [key, values] of globalThis.Object.entries(message._unknownFields)) {
+        const tag = parseInt(key, 10);
+        for (const value of values) {
+          writer.uint32(tag).raw(value);
+        }
+      }
+    }
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): RemoveCheckpointResponse {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBaseRemoveCheckpointResponse();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        const buf = reader.skip(tag & 7);
+
+        const list = message._unknownFields![tag];
+
+        if (list === undefined) {
+          message._unknownFields![tag] = [buf];
+        } else {
+          list.push(buf);
+        }
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+
+  fromJSON(_: any): RemoveCheckpointResponse {
+    return {};
+  },
+
+  toJSON(_: RemoveCheckpointResponse): unknown {
+    const obj: any = {};
+    return obj;
+  },
+
+  create(base?: DeepPartial<RemoveCheckpointResponse>): RemoveCheckpointResponse {
+    return RemoveCheckpointResponse.fromPartial(base ?? {});
+  },
+  fromPartial(_: DeepPartial<RemoveCheckpointResponse>): RemoveCheckpointResponse {
+    const message = createBaseRemoveCheckpointResponse();
+    return message;
+  },
+};
+
 /**
  * What users and tools call, on the UNIX socket of the coordinator or of any
  * agent (which forwards). The caller's uid comes from SO_PEERCRED there.
@@ -7762,6 +7928,18 @@ export const CoordinatorServiceService = {
     responseSerialize: (value: GetUsageResponse): Buffer => Buffer.from(GetUsageResponse.encode(value).finish()),
     responseDeserialize: (value: Buffer): GetUsageResponse => GetUsageResponse.decode(value),
   },
+  /** One generation, whatever the policy says; refused for what must stay. */
+  removeCheckpoint: {
+    path: "/holdfast.v1.CoordinatorService/RemoveCheckpoint" as const,
+    requestStream: false as const,
+    responseStream: false as const,
+    requestSerialize: (value: RemoveCheckpointRequest): Buffer =>
+      Buffer.from(RemoveCheckpointRequest.encode(value).finish()),
+    requestDeserialize: (value: Buffer): RemoveCheckpointRequest => RemoveCheckpointRequest.decode(value),
+    responseSerialize: (value: RemoveCheckpointResponse): Buffer =>
+      Buffer.from(RemoveCheckpointResponse.encode(value).finish()),
+    responseDeserialize: (value: Buffer): RemoveCheckpointResponse => RemoveCheckpointResponse.decode(value),
+  },
 } as const;
 
 export interface CoordinatorServiceServer extends UntypedServiceImplementation {
@@ -7792,6 +7970,8 @@ export interface CoordinatorServiceServer extends UntypedServiceImplementation {
   /** Retention and a sweep, of the caller's jobs; root: of the whole store. */
   collectGarbage: handleUnaryCall<CollectGarbageRequest, CollectGarbageResponse>;
   getUsage: handleUnaryCall<GetUsageRequest, GetUsageResponse>;
+  /** One generation, whatever the policy says; refused for what must stay. */
+  removeCheckpoint: handleUnaryCall<RemoveCheckpointRequest, RemoveCheckpointResponse>;
 }
 
 export interface CoordinatorServiceClient extends Client {
@@ -8096,6 +8276,22 @@ export interface CoordinatorServiceClient extends Client {
     metadata: Metadata,
     options: Partial<CallOptions>,
     callback: (error: ServiceError | null, response: GetUsageResponse) => void,
+  ): ClientUnaryCall;
+  /** One generation, whatever the policy says; refused for what must stay. */
+  removeCheckpoint(
+    request: RemoveCheckpointRequest,
+    callback: (error: ServiceError | null, response: RemoveCheckpointResponse) => void,
+  ): ClientUnaryCall;
+  removeCheckpoint(
+    request: RemoveCheckpointRequest,
+    metadata: Metadata,
+    callback: (error: ServiceError | null, response: RemoveCheckpointResponse) => void,
+  ): ClientUnaryCall;
+  removeCheckpoint(
+    request: RemoveCheckpointRequest,
+    metadata: Metadata,
+    options: Partial<CallOptions>,
+    callback: (error: ServiceError | null, response: RemoveCheckpointResponse) => void,
   ): ClientUnaryCall;
 }
 

@@ -13,6 +13,7 @@ import {
   generationsOf,
   keysBelow,
   pinned,
+  remove,
   setPolicy,
   usage,
 } from '../support/collecting';
@@ -52,10 +53,13 @@ async function until(isTrue: () => Promise<boolean>): Promise<void> {
   while (!(await isTrue())) await new Promise((resolve) => setTimeout(resolve, 10).unref());
 }
 
-/** What follows a commit is done when its lock is free: pinning takes the same one. */
+/** What follows a commit is done: it was counted, and nothing is left to remove. */
 async function settled(): Promise<void> {
-  const [newest] = (await checkpoints(user)).slice(-1);
-  await pinned(user, newest?.ckptId ?? 0, false);
+  await until(async () => {
+    const measured = (await usage(user)).jobs.find((each) => each.job === job.id);
+    const isCounted = (measured?.generations ?? 0) >= (await listed()).length;
+    return isCounted && (await explain(user, job.id)).every(({ kept }) => kept);
+  });
 }
 
 const listed = async () => (await checkpoints(user)).map(({ generation }) => generation);
@@ -147,8 +151,13 @@ describe('with the usual settings', () => {
     expect(report?.skipped).toMatch(/^operation o-\w+ is at UPLOAD$/);
     letGo();
     expect((await checkpoint).phase).toBe('DONE');
-    await settled();
-    // It was condemned after the commit, and nothing else was.
+    // It is condemned after the commit, and nothing else is: later looks show the same time.
+    const condemnedMs = async () => (await collect(user, true))[0]?.garbage[0]?.condemnedMs;
+    await until(async () => {
+      const before = await condemnedMs();
+      cluster.aheadMs += 1000;
+      return (await condemnedMs()) === before;
+    });
     cluster.aheadMs = GRACE_MS + MINUTE_MS;
     expect((await collect(user))[0]?.garbage).toMatchObject([
       { prefix: `jobs/${job.id}/data/9-9`, objectCount: 1, deleted: true },
@@ -159,7 +168,6 @@ describe('with the usual settings', () => {
   test('the coordinator sweeps by itself', async () => {
     await startJob({}, 2);
     await setPolicy(user, job.id, { keepLast: 1 });
-    await settled();
     cluster.periodic.get(SWEEP_MS)?.();
     await until(async () => (await listed()).length === 1);
   });
@@ -272,6 +280,39 @@ describe('with the usual settings', () => {
     await collect(user);
     expect(await listed()).toEqual([2]);
     expect(await user.restart(job.id)).toMatchObject({ phase: 'RUNNING', generation: 2 });
+  });
+
+  test('a checkpoint can be pinned while another one is being taken', async () => {
+    await startJob({}, 1);
+    const agent = cluster.agent('n1');
+    agent.overrides.set('upload', async (command) => {
+      await pinned(user, 1);
+      await expect(remove(user, 1)).rejects.toMatchObject({ code: 'WRONG_STATE' });
+      return agent.perform(command);
+    });
+    await take(1);
+    expect(await explain(user, job.id)).toMatchObject([{ reason: 'pinned' }, { kept: true }]);
+  });
+
+  test('its owner may remove a checkpoint, unless it must stay', async () => {
+    await startJob({}, 3);
+    await pinned(user, 2);
+    const stays = (reason: string) => ({ code: 'WRONG_STATE', message: expect.stringContaining(reason) });
+    await expect(remove(user, 2)).rejects.toMatchObject(stays('checkpoint 2 stays: pinned'));
+    await expect(remove(user, 3)).rejects.toMatchObject(
+      stays('the newest, which the job may need (RUNNING)'),
+    );
+    await expect(remove(cluster.user(1001), 1)).rejects.toMatchObject({ code: 'PERMISSION_DENIED' });
+    await remove(user, 1);
+    await expect(remove(user, 1)).rejects.toMatchObject({ code: 'NOT_FOUND' });
+    expect(await listed()).toEqual([2, 3]);
+    expect((await user.checkpoint(job.id, true)).phase).toBe('DONE');
+    // What was stopped can be given up.
+    await remove(user, 4);
+    expect(await listed()).toEqual([2, 3]);
+    expect(await user.restart(job.id)).toMatchObject({ phase: 'RUNNING', generation: 3 });
+    expect(await user.checkpoint(job.id)).toMatchObject({ phase: 'DONE', generation: 5 });
+    expect((await differences(cluster.store)).missing).toEqual([]);
   });
 
   test('only its owner and root may touch a job’s checkpoints', async () => {

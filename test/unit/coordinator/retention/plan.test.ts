@@ -165,6 +165,13 @@ describe('what must stay', () => {
     expect(holds({ state })).toEqual(isHeld ? [5] : []);
   });
 
+  test('its owner may give up what was stopped, but not what runs or may come back', () => {
+    expect(holds({ state: JobState.STOPPED }, { isAsked: true })).toEqual([]);
+    expect(holds({ state: JobState.RUNNING }, { isAsked: true })).toEqual([5]);
+    const trees = [{ treeId: 'main', node: 'n1', rootPid: 1, main: true }];
+    expect(holds({ state: JobState.LOST, trees }, { isAsked: true })).toEqual([5]);
+  });
+
   test('what a running job was restarted from, until it has committed another one', () => {
     expect(holds({ state: JobState.RUNNING, restoredGeneration: 3 })).toEqual([3, 5]);
     expect(holds({ state: JobState.COMPLETED, restoredGeneration: 3 })).toEqual([]);

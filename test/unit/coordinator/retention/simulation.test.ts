@@ -4,7 +4,7 @@
  */
 import { Simulation } from './simulation';
 
-const SCHEDULES = Number(process.env.HOLDFAST_TEST_ATTEMPTS ?? 300);
+const SCHEDULES = Number(process.env.HOLDFAST_TEST_ATTEMPTS ?? 150);
 const STEPS = 40;
 const first = Number(process.env.HOLDFAST_TEST_SEED ?? Math.floor(Math.random() * 2 ** 31));
 

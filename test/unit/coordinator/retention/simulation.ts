@@ -224,6 +224,7 @@ export class Simulation {
     const context = {
       ...{ redis, store, log, jobs, catalog, operations, clock: this.#clock },
       locks: new JobLocks(),
+      removals: new JobLocks(),
       transfers: new Transfers(),
       usage: new UsageTable(redis),
       fleet: { fillingOf: () => [] },

@@ -69,3 +69,7 @@ export async function differences(store: ObjectStore): Promise<{ missing: string
     garbage: there.filter((key) => !named.has(key)),
   };
 }
+
+export async function remove({ client, metadata }: User, ckptId: number): Promise<void> {
+  await invoke(client, client.removeCheckpoint, { ckptId }, { metadata });
+}
