@@ -78,8 +78,9 @@ export async function removeCheckpoint(context: Context, identity: Identity, ckp
   if (busy !== null) throw new HoldfastError('WRONG_STATE', `job ${job} is busy: ${busy}`, 'try again later');
   await locks.run(job, () =>
     removals.run(job, async () => {
-      const found = await survey(store, job, await catalog.list(job), false);
-      const reason = (await holdsFor(context, jobs.get(job), found, true)).get(summary.generation);
+      const summaries = await catalog.list(job);
+      const found = await survey(store, job, summaries, false);
+      const reason = holdsFor(context, jobs.get(job), found, summaries, true).get(summary.generation);
       if (reason !== undefined)
         throw new HoldfastError(
           'WRONG_STATE',

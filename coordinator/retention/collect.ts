@@ -82,9 +82,12 @@ async function decideAndDo(
 }
 
 /** Of a removal that was interrupted: the catalog names what is not there any more. */
-async function dropVanished({ catalog, store }: Context, { job, decisions }: Decided): Promise<void> {
+async function dropVanished(
+  { catalog, store }: Context,
+  { job, decisions, summaries }: Decided,
+): Promise<void> {
   const there = new Set(decisions.map(({ generation }) => generation.generation));
-  for (const { ckptId, generation } of await catalog.list(job)) {
+  for (const { ckptId, generation } of summaries) {
     if (there.has(generation) || (await store.stat(manifestKey(job, generation))) !== null) continue;
     await catalog.remove(ckptId);
   }

@@ -1,6 +1,6 @@
 /** From what is known of a job to what becomes of its generations and objects. Reads only: a dry run ends here. */
 import { generationPrefix } from '../../core/manifest';
-import type { Job, JobUsage } from '../../proto/gen/holdfast/v1/coordinator';
+import type { CheckpointSummary, Job, JobUsage } from '../../proto/gen/holdfast/v1/coordinator';
 import type { Context } from '../context';
 import { openImports } from '../transfer/records';
 import { holdsOf } from './holds';
@@ -18,6 +18,8 @@ export interface Decided {
   /** null: nothing of the job may be swept (G5), or nobody asked. */
   readonly sweep: SweepPlan | null;
   readonly damage: readonly string[];
+  /** What the catalog said of the job. */
+  readonly summaries: readonly CheckpointSummary[];
   /** After what was decided is done; null when nobody asked for a sweep. */
   readonly usage: JobUsage | null;
 }
@@ -26,16 +28,18 @@ export interface Decided {
 export async function decideGenerations(context: Context, job: string): Promise<Decided> {
   const known = context.jobs.find(job);
   const needsObjects = known !== undefined && policyOf(context.retention, known).policy.maxBytes > 0;
-  const found = await survey(context.store, job, await context.catalog.list(job), needsObjects);
-  const decisions = await decisionsFor(context, job, found);
-  return { job, decisions, sweep: null, damage: damageOf(found, null), usage: null };
+  const summaries = await context.catalog.list(job);
+  const found = await survey(context.store, job, summaries, needsObjects);
+  const decisions = decisionsFor(context, job, found, summaries);
+  return { job, decisions, summaries, sweep: null, damage: damageOf(found, null), usage: null };
 }
 
 export async function decideAll(context: Context, job: string): Promise<Decided> {
   const { clock, redis, retention, store } = context;
   const objects = await listObjects(store, job);
-  const found = await survey(store, job, await context.catalog.list(job), true);
-  const decisions = await decisionsFor(context, job, found);
+  const summaries = await context.catalog.list(job);
+  const found = await survey(store, job, summaries, true);
+  const decisions = decisionsFor(context, job, found, summaries);
   const staying = decisions.filter(({ kept }) => kept).map(({ generation }) => generation);
   const references = new References(staying.map((generation) => generation.objects));
   const written = {
@@ -67,13 +71,18 @@ export async function decideAll(context: Context, job: string): Promise<Decided>
     storedBytes,
     measuredMs: clock.wallMs(),
   };
-  return { job, decisions, sweep, damage: damageOf(found, listed), usage };
+  return { job, decisions, summaries, sweep, damage: damageOf(found, listed), usage };
 }
 
 const sumBytes = (objects: readonly Found[]): number =>
   objects.reduce((sum, { sizeBytes }) => sum + sizeBytes, 0);
 
-async function decisionsFor(context: Context, id: string, found: Survey): Promise<Decision[]> {
+function decisionsFor(
+  context: Context,
+  id: string,
+  found: Survey,
+  summaries: readonly CheckpointSummary[],
+): Decision[] {
   const { clock, jobs, retention } = context;
   const job = jobs.find(id);
   if (job === undefined) {
@@ -83,31 +92,35 @@ async function decisionsFor(context: Context, id: string, found: Survey): Promis
   return planRetention({
     policy: policyOf(retention, job).policy,
     generations: found.generations,
-    holds: await holdsFor(context, job, found, false),
+    holds: holdsFor(context, job, found, summaries, false),
     endedMs: job.endedMs > 0 ? job.endedMs : null,
     nowMs: clock.wallMs(),
   });
 }
 
 /** What must stay, by generation. */
-export async function holdsFor(
+export function holdsFor(
   context: Context,
   job: Job,
   { generations, pinned }: Survey,
+  summaries: readonly CheckpointSummary[],
   isAsked: boolean,
-): Promise<Map<number, string>> {
+): Map<number, string> {
   return holdsOf({
     ...{ job, pinned, isAsked },
     generations: generations.map(({ generation }) => generation),
-    restarts: await restartsOf(context, job.id),
+    restarts: restartsOf(context, job.id, summaries),
     exported: context.transfers.exportedOf(job.id),
   });
 }
 
 /** By operation: the generation that it was asked to restart from. */
-async function restartsOf({ catalog, operations }: Context, job: string): Promise<Map<string, number>> {
+function restartsOf(
+  { operations }: Context,
+  job: string,
+  summaries: readonly CheckpointSummary[],
+): Map<string, number> {
   const restarts = new Map<string, number>();
-  const summaries = await catalog.list(job);
   for (const { operation, request } of operations.openOf(job)) {
     if (request.kind !== 'restart' || request.ckptId === null) continue;
     const summary = summaries.find(({ ckptId }) => ckptId === request.ckptId);

@@ -18,9 +18,11 @@ export class UsageTable {
   }
 
   /** Under the job's lock, as put() is. */
-  async addCommitted({ job, uid, uploadedBytes }: CheckpointSummary): Promise<void> {
+  async addCommitted({ job, uid, uploadedBytes, createdMs }: CheckpointSummary): Promise<void> {
     const json = await this.redis.hget(KEYS.usage, job);
     const known = JobUsage.fromJSON(json === null ? {} : JSON.parse(json));
+    // A sweep was faster.
+    if (known.measuredMs > createdMs) return;
     await this.put({
       ...{ job, uid, measuredMs: known.measuredMs },
       generations: known.generations + 1,
