@@ -3,6 +3,7 @@ import { rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import { manifestKey } from '../../../../core/manifest';
 import { KEEP_ALL } from '../../../../core/retention';
+import { invoke } from '../../../../core/rpc/handlers';
 import { type Job, JobState } from '../../../../proto/gen/holdfast/v1/coordinator';
 import { FakeCluster, type User } from '../support/cluster';
 import {
@@ -17,6 +18,7 @@ import {
   setPolicy,
   usage,
 } from '../support/collecting';
+import { storeGeneration } from '../support/generation';
 
 const MINUTE_MS = 60_000;
 const DAY_MS = 24 * 60 * MINUTE_MS;
@@ -313,6 +315,25 @@ describe('with the usual settings', () => {
     expect(await user.restart(job.id)).toMatchObject({ phase: 'RUNNING', generation: 3 });
     expect(await user.checkpoint(job.id)).toMatchObject({ phase: 'DONE', generation: 5 });
     expect((await differences(cluster.store)).missing).toEqual([]);
+  });
+
+  test('what an export reads stays until its reader has it or has left', async () => {
+    // Larger than what is on its way to a reader that waits.
+    await storeGeneration(cluster.store, { packBytes: 24 * 2 ** 20 });
+    await invoke(root.client, root.client.rebuildCatalog, {}, { metadata: root.metadata });
+    const stream = root.client.export({ ckptId: 17 }, root.metadata);
+    stream.on('error', () => undefined);
+    await new Promise((resolve) => stream.once('readable', resolve));
+    const refused = { code: 'WRONG_STATE', message: 'checkpoint 17 stays: an export reads it' };
+    await expect(remove(root, 17)).rejects.toMatchObject(refused);
+    stream.cancel();
+    await until(() =>
+      remove(root, 17).then(
+        () => true,
+        () => false,
+      ),
+    );
+    expect(await generationsOf(cluster.store)).toEqual([]);
   });
 
   test('only its owner and root may touch a job’s checkpoints', async () => {

@@ -23,6 +23,11 @@ import { Crash, fragile, MemoryRedis } from './memoryRedis';
 const JOB = 'j-abcdefghjkmn';
 const GRACE_MS = 1000;
 
+interface Written {
+  readonly manifest: Manifest;
+  readonly packs: string[];
+}
+
 export class Simulation {
   readonly counts = { crashes: 0, removed: 0, deleted: 0, committed: 0 };
   readonly #store = new MemoryStore();
@@ -53,6 +58,7 @@ export class Simulation {
       this.#checkpoint,
       this.#checkpoint,
       this.#attempt,
+      this.#overlapping,
       this.#sweep,
       this.#sweep,
       this.#setPolicy,
@@ -102,17 +108,32 @@ export class Simulation {
   }
 
   async #checkpoint(context: Context): Promise<void> {
-    await context.locks.run(JOB, async () => {
-      const { manifest, packs } = await this.#write(context);
-      const key = manifestKey(JOB, this.#newest + 1);
-      const isOurs = await context.store.putIfAbsent(key, encodeManifest(manifest));
-      if (!isOurs) throw new Error(`${key} was there`);
-      this.#newest++;
-      this.#packs = packs;
-      this.counts.committed++;
-      await context.catalog.add(summaryOf(manifest));
-      await context.jobs.update(JOB, () => ({ lastGeneration: this.#newest }));
-    });
+    await context.locks.run(JOB, async () => this.#commit(context, await this.#write(context)));
+    await this.#afterCommit(context);
+  }
+
+  /** Of a coordinator whose lock nobody sees: what it writes may be condemned before it is named, and must stay. */
+  async #overlapping(context: Context): Promise<void> {
+    const written = await this.#write(context);
+    await this.#sweep(context);
+    this.#clock.advance(GRACE_MS - 1);
+    await this.#sweep(context);
+    await this.#commit(context, written);
+    await this.#afterCommit(context);
+  }
+
+  async #commit(context: Context, { manifest, packs }: Written): Promise<void> {
+    const key = manifestKey(JOB, this.#newest + 1);
+    const isOurs = await context.store.putIfAbsent(key, encodeManifest(manifest));
+    if (!isOurs) throw new Error(`${key} was there`);
+    this.#newest++;
+    this.#packs = packs;
+    this.counts.committed++;
+    await context.catalog.add(summaryOf(manifest));
+    await context.jobs.update(JOB, () => ({ lastGeneration: this.#newest }));
+  }
+
+  async #afterCommit(context: Context): Promise<void> {
     const [summary] = (await context.catalog.list(JOB)).slice(-1);
     if (summary === undefined) throw new Error('nothing was committed');
     await this.#counted(() => collectAfterCommit(context, summary, this.#below(2) === 0));
@@ -123,7 +144,7 @@ export class Simulation {
     await context.locks.run(JOB, () => this.#write(context));
   }
 
-  async #write({ store }: Context): Promise<{ manifest: Manifest; packs: string[] }> {
+  async #write({ store }: Context): Promise<Written> {
     const generation = this.#newest + 1;
     const prefix = `${generationPrefix(JOB, generation, ++this.#epoch)}/n1/main`;
     const kept = this.#packs.filter(() => this.#below(3) > 0);
