@@ -46,9 +46,9 @@ async function usage(options: SocketOption & JsonOption): Promise<void> {
       return;
     }
     printTable(JOBS, jobs, 'nothing is stored');
-    if (jobs.length === 0) return;
+    if (users.length === 0) return;
     print('');
-    printTable(USERS, users, 'no users');
+    printTable(USERS, users, '');
   });
 }
 
