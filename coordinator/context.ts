@@ -8,6 +8,7 @@ import type { Gathering } from './jobs/gathering';
 import type { RunningOperations } from './operations/running';
 import type { Policies } from './policies';
 import type { Queues } from './queues/queues';
+import type { UsageTable } from './retention/usage';
 import type { Fleet } from './sessions/fleet';
 import type { Counters } from './state/counters';
 import type { JobTable } from './state/jobs';
@@ -25,6 +26,8 @@ export interface Context {
   readonly operations: OperationTable;
   readonly counters: Counters;
   readonly locks: JobLocks;
+  /** Taken inside of the job's lock by whoever removes its generations, and alone by whoever pins one: it never waits for an operation. */
+  readonly removals: JobLocks;
   readonly catalog: Catalog;
   readonly running: RunningOperations;
   readonly queues: Queues;
@@ -34,4 +37,5 @@ export interface Context {
   readonly policies: () => Policies;
   /** JOB/TREE of launches that wait for their answer: not missing yet when a node does not name them. */
   readonly launching: Set<string>;
+  readonly usage: UsageTable;
 }

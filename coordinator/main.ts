@@ -27,6 +27,8 @@ import { tick } from './queues/tick';
 import { connectReactions } from './reactions';
 import { openRedis } from './redis/open';
 import { reloaded } from './reload';
+import { startCollecting } from './retention/schedule';
+import { UsageTable } from './retention/usage';
 import { listen } from './server';
 import { Fleet } from './sessions/fleet';
 import { returnMs } from './sessions/leases';
@@ -116,6 +118,7 @@ export async function startCoordinator(
     tick: (job) => tick(context, job),
   });
   const unfollow = followJobs(context);
+  const stopCollecting = startCollecting(context, options.gcIntervalMs);
   telemetry.setReady(true);
   log.info(
     {
@@ -141,6 +144,7 @@ export async function startCoordinator(
     close: async () => {
       telemetry.setReady(false);
       unfollow();
+      stopCollecting();
       const stopping = {
         code: 'COORDINATOR_UNAVAILABLE',
         message: 'the coordinator is stopping',
@@ -184,12 +188,14 @@ async function buildContext(opened: Opened): Promise<Context> {
     ...{ clock, log, redis, store, jobs, operations, counters, catalog },
     fleet: new Fleet(clock, { leaseMs: options.leaseMs, heartbeatMs: options.heartbeatMs }, log),
     locks: new JobLocks(),
+    removals: new JobLocks(),
     running: new RunningOperations(),
     queues: new Queues(endpoint, log),
     transfers: new Transfers(),
     gathering,
     policies,
     launching: new Set(),
+    usage: new UsageTable(redis),
   };
 }
 

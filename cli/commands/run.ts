@@ -1,9 +1,11 @@
 import { basename } from 'node:path';
 import type { Command } from 'commander';
 import { HoldfastError } from '../../core/errors';
+import type { RetentionPolicy } from '../../proto/gen/holdfast/v1/manifest';
 import { addJson, addSocket, type JsonOption, type SocketOption, withConnection } from '../options';
 import { print, printJson } from '../output/terminal';
 import { viewJob } from '../output/views';
+import { parsePolicy } from '../policy';
 import { attach, exitCodeOf } from '../run/attach';
 import { forwardToJob } from '../run/job-signals';
 import { LIVE_CHOICES, LIVE_FLAGS, LIVE_HELP, type LiveChoice, liveMode } from '../run/live';
@@ -18,6 +20,7 @@ interface RunOptions extends SocketOption, JsonOption {
   readonly node?: string;
   readonly every?: number;
   readonly live?: LiveChoice;
+  readonly keep?: RetentionPolicy;
   readonly restart?: RestartChoice;
   readonly maxRestarts?: number;
   readonly output?: string;
@@ -31,7 +34,7 @@ one kills it.
 
 Examples:
   holdfast run -- ./simulate --steps 100000
-  holdfast run --nodes n1,n2 --every 10m -- mpirun -np 64 --hostfile hosts ./simulate
+  holdfast run --nodes n1,n2 --every 10m --keep last=3,end=7d -- mpirun -np 64 --hostfile hosts ./simulate
   JOB=$(holdfast run --detach -- ./simulate)
 
 Exit codes:
@@ -63,6 +66,7 @@ async function run(argv: string[], options: RunOptions): Promise<number> {
         restart: options.restart,
         maxRestarts: options.maxRestarts,
         outputPath: output.path,
+        retention: options.keep,
       },
       thisCaller(),
     );
@@ -96,6 +100,7 @@ export function addRun(program: Command): void {
     .option('--nodes <a,b>', 'nodes to use, in order; the first one runs the command', parseNames)
     .option('--node <node>', 'the node to use')
     .option('--every <interval>', 'take a checkpoint this often: 30s, 10m', parseInterval)
+    .option('--keep <policy>', 'which checkpoints are kept: 3, or last=3,daily=7,end=14d', parsePolicy)
     .option(LIVE_FLAGS, LIVE_HELP, parseChoice(LIVE_CHOICES))
     .option(
       '--restart <never|same|any>',

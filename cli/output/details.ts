@@ -1,5 +1,6 @@
 /** One object with everything that is known about it, for people. */
 
+import { formatPolicy } from '../../core/retention';
 import type { CheckpointSummary, Job, Node } from '../../proto/gen/holdfast/v1/coordinator';
 import type { Manifest, NodePart, TreeImage } from '../../proto/gen/holdfast/v1/manifest';
 import { formatCommand, formatCount, formatDuration, formatSize, formatTime } from './format';
@@ -27,6 +28,7 @@ export function printJob(job: Job): void {
     ['user', spec ? `${spec.uid}:${spec.gid}` : ''],
     ['nodes', jobNodes(job).join(', ')],
     ['checkpoints', spec?.intervalMs ? `every ${formatDuration(spec.intervalMs)}` : 'on request'],
+    ['retention', spec?.retention ? formatPolicy(spec.retention) : ''],
     ['last generation', job.lastGeneration || 'none'],
     ['incarnation', job.incarnation],
     ['restarts', job.restartCount],
@@ -134,6 +136,7 @@ export function printCheckpoint(manifest: Manifest, summary: CheckpointSummary |
     ['captured', summary ? formatSize(summary.capturedBytes) : ''],
     ['uploaded', summary ? formatSize(summary.uploadedBytes) : ''],
     ['held', summary ? formatDuration(summary.heldMs) : ''],
+    ['pinned', summary?.pinned ? 'yes' : ''],
     ['took', summary ? formatDuration(summary.durationMs) : ''],
     ['holdfast', header?.holdfastVersion ?? ''],
     ['format', `${manifest.format} ${manifest.version}`],

@@ -12,6 +12,7 @@ import type {
   Operation,
 } from '../../proto/gen/holdfast/v1/coordinator';
 import { formatTime } from './format';
+import { viewPolicy } from './retention';
 
 export type JobStateName =
   | 'STARTING'
@@ -72,6 +73,7 @@ export function viewJob(job: Job) {
     intervalMs: job.spec?.intervalMs ?? 0,
     restartPolicy: withoutPrefix(job.spec?.restartPolicy ?? '', 'RESTART_POLICY_'),
     maxRestarts: job.spec?.maxRestarts ?? 0,
+    retention: viewPolicy(job.spec?.retention),
     nodes: jobNodes(job),
     trees: job.trees.map(({ treeId, node, rootPid, main }) => ({ treeId, node, rootPid, main })),
     incarnation: job.incarnation,

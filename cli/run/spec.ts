@@ -1,7 +1,12 @@
 /** What is submitted: the command with the caller's environment, directory and identity. */
 
 import { HoldfastError } from '../../core/errors';
-import { type JobSpec, type LiveMode, RestartPolicy } from '../../proto/gen/holdfast/v1/manifest';
+import {
+  type JobSpec,
+  type LiveMode,
+  RestartPolicy,
+  type RetentionPolicy,
+} from '../../proto/gen/holdfast/v1/manifest';
 
 const RESTART_POLICIES = {
   never: RestartPolicy.NEVER,
@@ -22,6 +27,8 @@ export interface JobRequest {
   readonly restart: RestartChoice | undefined;
   readonly maxRestarts: number | undefined;
   readonly outputPath: string;
+  /** undefined: the coordinator's default. */
+  readonly retention: RetentionPolicy | undefined;
 }
 
 export interface Caller {
@@ -66,5 +73,6 @@ export function buildSpec(request: JobRequest, caller: Caller): JobSpec {
     maxRestarts: request.maxRestarts ?? 0,
     name: request.name,
     live: request.live,
+    retention: request.retention,
   };
 }

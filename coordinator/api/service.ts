@@ -11,6 +11,14 @@ import { checkSpec } from '../jobs/spec';
 import { isEnded } from '../state/jobs';
 import { maySee, ownerOf, requireOwnCheckpoint, requireOwnJob, requireRoot } from './authorize';
 import { requestCheckpoint, requestRestart } from './requests';
+import {
+  collectGarbage,
+  explainRetention,
+  pinCheckpoint,
+  removeCheckpoint,
+  setRetention,
+  usageFor,
+} from './retention';
 import { exportCheckpoint, importCheckpoint } from './transfer';
 import { watch } from './watch';
 
@@ -62,6 +70,15 @@ export function coordinatorService(context: Context, identity: Identity): Coordi
       return rebuildCatalog(context);
     }),
     export: (call) => exportCheckpoint(context, identity, call),
+    explainRetention: unary(({ job }) => explainRetention(context, identity, job)),
+    setRetention: unary((request) => setRetention(context, identity, request)),
+    pinCheckpoint: unary(async (request) => ({ summary: await pinCheckpoint(context, identity, request) })),
+    collectGarbage: unary(async (request) => ({ jobs: await collectGarbage(context, identity, request) })),
+    getUsage: unary(() => usageFor(context, identity)),
+    removeCheckpoint: unary(async ({ ckptId }) => {
+      await removeCheckpoint(context, identity, ckptId);
+      return {};
+    }),
     import: (call, callback) => importCheckpoint(context, identity, call, callback),
   };
 }

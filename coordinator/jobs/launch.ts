@@ -74,6 +74,7 @@ function createJob({ clock, jobs }: Context, node: string, spec: JobSpec, tracke
     tracked,
     filling: [],
     addressAliases: [],
+    restoredGeneration: 0,
   });
 }
 

@@ -2,8 +2,9 @@
 import { isAbsolute } from 'node:path';
 import { HoldfastError } from '../../core/errors';
 import { isNodeName, requireName } from '../../core/ids';
+import { RULES } from '../../core/retention';
 import { type Identity, isRoot } from '../../core/rpc/identity';
-import { type JobSpec, RestartPolicy } from '../../proto/gen/holdfast/v1/manifest';
+import { type JobSpec, RestartPolicy, type RetentionPolicy } from '../../proto/gen/holdfast/v1/manifest';
 
 export const DEFAULT_MAX_RESTARTS = 3;
 const MIN_INTERVAL_MS = 1_000;
@@ -28,6 +29,7 @@ export function checkSpec(spec: JobSpec | undefined, identity: Identity): JobSpe
   }
   if (spec.maxRestarts < 0) throw invalid('max_restarts', 'is negative');
   if (spec.restartPolicy === RestartPolicy.UNRECOGNIZED) throw invalid('restart_policy', 'is unknown');
+  checkRetention(spec.retention);
   return { ...spec, ...idsFor(spec, identity), maxRestarts: spec.maxRestarts || DEFAULT_MAX_RESTARTS };
 }
 
@@ -35,6 +37,13 @@ export function checkSpec(spec: JobSpec | undefined, identity: Identity): JobSpe
 function idsFor(spec: JobSpec, identity: Identity): Pick<JobSpec, 'uid' | 'gid'> {
   if (isRoot(identity)) return { uid: spec.uid, gid: spec.gid };
   return { uid: identity.uid, gid: identity.gid };
+}
+
+/** @throws HoldfastError INVALID_ARGUMENT */
+export function checkRetention(policy: RetentionPolicy | undefined): RetentionPolicy | undefined {
+  const wrong = RULES.find(({ field }) => policy !== undefined && !(policy[field] >= 0));
+  if (wrong !== undefined) throw invalid(`retention rule ${wrong.name}`, 'is negative');
+  return policy;
 }
 
 export function checkTexts(field: string, texts: readonly string[]): void {

@@ -7,6 +7,7 @@ import { CheckpointRunner } from '../checkpoint/runner';
 import type { Context } from '../context';
 import { concludeUnstartedRestart } from '../restart/conclude';
 import { RestartRunner } from '../restart/runner';
+import { requireRoom } from '../retention/quota';
 import { hasMain, isEnded } from '../state/jobs';
 import { isOver, type OperationRecord } from '../state/operations';
 
@@ -31,7 +32,7 @@ function locked(context: Context, id: string, job: string): Promise<OperationRec
   });
 }
 
-function start(context: Context, record: OperationRecord): Promise<OperationRecord> {
+async function start(context: Context, record: OperationRecord): Promise<OperationRecord> {
   const job = context.jobs.get(record.operation.job);
   if (record.request.kind === 'restart') {
     if (record.request.automatic && job.state !== JobState.RESTARTING) {
@@ -43,6 +44,7 @@ function start(context: Context, record: OperationRecord): Promise<OperationReco
     return new RestartRunner(context, record, record.request).run();
   }
   requireRunning(job);
+  await requireRoom(context, job.spec?.uid ?? 0);
   return new CheckpointRunner(context, record).run();
 }
 

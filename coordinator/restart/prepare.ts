@@ -13,7 +13,7 @@ export async function manifestFor(context: Context, job: Job, request: RestartRe
   const { catalog } = context;
   if (request.ckptId !== null)
     return catalog.manifest(job.id, (await catalog.get(request.ckptId)).generation);
-  if (job.lastGeneration > 0) return catalog.manifest(job.id, job.lastGeneration);
+  if (job.lastGeneration > 0) return catalog.newestManifest(job);
   throw new HoldfastError('NOT_FOUND', `job ${job.id} has no committed checkpoint`);
 }
 

@@ -135,6 +135,7 @@ export class RestartRunner {
       state: JobState.RESTARTING,
       incarnation: job.incarnation + 1,
       restartCount: this.request.automatic ? job.restartCount + 1 : 0,
+      restoredGeneration: this.record.operation.generation,
       trees: this.#placedTrees(),
       reason: `restarting from generation ${this.record.operation.generation}`,
       exitCode: undefined,

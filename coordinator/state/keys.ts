@@ -22,6 +22,10 @@ export const KEYS = {
   discards: 'holdfast:discards',
   /** hash: key prefix → JSON, of imports that have not ended (transfer/records.ts) */
   imports: 'holdfast:imports',
+  /** hash per job: object key → mark as JSON, of garbage that waits for its deletion (retention/marks.ts) */
+  condemned: (job: string) => `holdfast:condemned:${job}`,
+  /** hash: job id → usage as JSON (retention/usage.ts) */
+  usage: 'holdfast:usage',
 } as const;
 
 export const QUEUE_PREFIX = 'holdfast:queue';

@@ -45,6 +45,7 @@ test('jobs: a table, or JSON with every field', async () => {
     intervalMs: 600_000,
     restartPolicy: 'ANY_NODES',
     maxRestarts: 3,
+    retention: null,
     nodes: ['n1', 'n2'],
     trees: [
       { treeId: 'm1', node: 'n2', rootPid: 22, main: false },
@@ -69,7 +70,9 @@ test('checkpoints, of all jobs or one', async () => {
     },
   });
   const table = await cli.run(['checkpoints']);
-  expect(table.stdout).toMatch(new RegExp(`17  ${JOB_ID} +3 .* n1,n2 +6 +150 MiB +1.5 KiB +85 ms +1.2 s\n$`));
+  expect(table.stdout).toMatch(
+    new RegExp(`17  ${JOB_ID} +3 .* n1,n2 +6 +150 MiB +1.5 KiB +85 ms +1.2 s +-\n$`),
+  );
   const json = await cli.run(['checkpoints', JOB_ID, '--json']);
   expect(JSON.parse(json.stdout)).toEqual({ checkpoints: [summary] });
   expect(asked).toEqual(['', JOB_ID]);

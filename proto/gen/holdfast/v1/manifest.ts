@@ -311,12 +311,32 @@ export interface JobSpec {
   name: string;
   /** of its periodic checkpoints */
   live: LiveMode;
+  /** Which of its generations are kept; absent: the coordinator's default. */
+  retention: RetentionPolicy | undefined;
   _unknownFields?: { [key: number]: Uint8Array[] } | undefined;
 }
 
 export interface JobSpec_EnvironmentEntry {
   key: string;
   value: string;
+  _unknownFields?: { [key: number]: Uint8Array[] } | undefined;
+}
+
+/**
+ * The first four keep: a generation that any of them wants stays, and without
+ * any, all do. The others remove from what was kept. 0: the rule is not there.
+ */
+export interface RetentionPolicy {
+  keepLast: number;
+  /** the newest of each of so many hours that have one */
+  keepHourly: number;
+  keepDaily: number;
+  keepWeekly: number;
+  maxAgeMs: number;
+  /** The oldest go until what the rest names is not more than this. */
+  maxBytes: number;
+  /** After the job has ended all go, the newest too. */
+  afterEndMs: number;
   _unknownFields?: { [key: number]: Uint8Array[] } | undefined;
 }
 
@@ -2459,6 +2479,7 @@ function createBaseJobSpec(): JobSpec {
     maxRestarts: 0,
     name: "",
     live: LiveMode.UNSPECIFIED,
+    retention: undefined,
     _unknownFields: {},
   };
 }
@@ -2500,6 +2521,9 @@ export const JobSpec: MessageFns<JobSpec> = {
     }
     if (message.live !== LiveMode.UNSPECIFIED) {
       writer.uint32(104).int32(liveModeToNumber(message.live));
+    }
+    if (message.retention !== undefined) {
+      RetentionPolicy.encode(message.retention, writer.uint32(114).fork()).join();
     }
     if (message._unknownFields !== undefined) {
       for (const [key, values] of globalThis.Object.entries(message._unknownFields)) {
@@ -2624,6 +2648,14 @@ export const JobSpec: MessageFns<JobSpec> = {
             message.live = liveModeFromJSON(reader.int32());
             continue;
           }
+          case 14: {
+            if (tag !== 114) {
+              break;
+            }
+
+            message.retention = RetentionPolicy.decode(reader, reader.uint32());
+            continue;
+          }
         }
         if ((tag & 7) === 4 || tag === 0) {
           break;
@@ -2693,6 +2725,7 @@ export const JobSpec: MessageFns<JobSpec> = {
         : 0,
       name: isSet(object.name) ? globalThis.String(object.name) : "",
       live: isSet(object.live) ? liveModeFromJSON(object.live) : LiveMode.UNSPECIFIED,
+      retention: isSet(object.retention) ? RetentionPolicy.fromJSON(object.retention) : undefined,
     };
   },
 
@@ -2740,6 +2773,9 @@ export const JobSpec: MessageFns<JobSpec> = {
     if (message.live !== LiveMode.UNSPECIFIED) {
       obj.live = liveModeToJSON(message.live);
     }
+    if (message.retention !== undefined) {
+      obj.retention = RetentionPolicy.toJSON(message.retention);
+    }
     return obj;
   },
 
@@ -2768,6 +2804,9 @@ export const JobSpec: MessageFns<JobSpec> = {
     message.maxRestarts = object.maxRestarts ?? 0;
     message.name = object.name ?? "";
     message.live = object.live ?? LiveMode.UNSPECIFIED;
+    message.retention = (object.retention !== undefined && object.retention !== null)
+      ? RetentionPolicy.fromPartial(object.retention)
+      : undefined;
     return message;
   },
 };
@@ -2869,6 +2908,224 @@ export const JobSpec_EnvironmentEntry: MessageFns<JobSpec_EnvironmentEntry> = {
     const message = createBaseJobSpec_EnvironmentEntry();
     message.key = object.key ?? "";
     message.value = object.value ?? "";
+    return message;
+  },
+};
+
+function createBaseRetentionPolicy(): RetentionPolicy {
+  return {
+    keepLast: 0,
+    keepHourly: 0,
+    keepDaily: 0,
+    keepWeekly: 0,
+    maxAgeMs: 0,
+    maxBytes: 0,
+    afterEndMs: 0,
+    _unknownFields: {},
+  };
+}
+
+export const RetentionPolicy: MessageFns<RetentionPolicy> = {
+  encode(message: RetentionPolicy, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    if (message.keepLast !== 0) {
+      writer.uint32(8).int32(message.keepLast);
+    }
+    if (message.keepHourly !== 0) {
+      writer.uint32(16).int32(message.keepHourly);
+    }
+    if (message.keepDaily !== 0) {
+      writer.uint32(24).int32(message.keepDaily);
+    }
+    if (message.keepWeekly !== 0) {
+      writer.uint32(32).int32(message.keepWeekly);
+    }
+    if (message.maxAgeMs !== 0) {
+      writer.uint32(40).int64(message.maxAgeMs);
+    }
+    if (message.maxBytes !== 0) {
+      writer.uint32(48).int64(message.maxBytes);
+    }
+    if (message.afterEndMs !== 0) {
+      writer.uint32(56).int64(message.afterEndMs);
+    }
+    if (message._unknownFields !== undefined) {
+      for (const [key, values] of globalThis.Object.entries(message._unknownFields)) {
+        const tag = parseInt(key, 10);
+        for (const value of values) {
+          writer.uint32(tag).raw(value);
+        }
+      }
+    }
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): RetentionPolicy {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBaseRetentionPolicy();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+          case 1: {
+            if (tag !== 8) {
+              break;
+            }
+
+            message.keepLast = reader.int32();
+            continue;
+          }
+          case 2: {
+            if (tag !== 16) {
+              break;
+            }
+
+            message.keepHourly = reader.int32();
+            continue;
+          }
+          case 3: {
+            if (tag !== 24) {
+              break;
+            }
+
+            message.keepDaily = reader.int32();
+            continue;
+          }
+          case 4: {
+            if (tag !== 32) {
+              break;
+            }
+
+            message.keepWeekly = reader.int32();
+            continue;
+          }
+          case 5: {
+            if (tag !== 40) {
+              break;
+            }
+
+            message.maxAgeMs = longToNumber(reader.int64());
+            continue;
+          }
+          case 6: {
+            if (tag !== 48) {
+              break;
+            }
+
+            message.maxBytes = longToNumber(reader.int64());
+            continue;
+          }
+          case 7: {
+            if (tag !== 56) {
+              break;
+            }
+
+            message.afterEndMs = longToNumber(reader.int64());
+            continue;
+          }
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        const buf = reader.skip(tag & 7);
+
+        const list = message._unknownFields![tag];
+
+        if (list === undefined) {
+          message._unknownFields![tag] = [buf];
+        } else {
+          list.push(buf);
+        }
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+
+  fromJSON(object: any): RetentionPolicy {
+    return {
+      keepLast: isSet(object.keepLast)
+        ? globalThis.Number(object.keepLast)
+        : isSet(object.keep_last)
+        ? globalThis.Number(object.keep_last)
+        : 0,
+      keepHourly: isSet(object.keepHourly)
+        ? globalThis.Number(object.keepHourly)
+        : isSet(object.keep_hourly)
+        ? globalThis.Number(object.keep_hourly)
+        : 0,
+      keepDaily: isSet(object.keepDaily)
+        ? globalThis.Number(object.keepDaily)
+        : isSet(object.keep_daily)
+        ? globalThis.Number(object.keep_daily)
+        : 0,
+      keepWeekly: isSet(object.keepWeekly)
+        ? globalThis.Number(object.keepWeekly)
+        : isSet(object.keep_weekly)
+        ? globalThis.Number(object.keep_weekly)
+        : 0,
+      maxAgeMs: isSet(object.maxAgeMs)
+        ? globalThis.Number(object.maxAgeMs)
+        : isSet(object.max_age_ms)
+        ? globalThis.Number(object.max_age_ms)
+        : 0,
+      maxBytes: isSet(object.maxBytes)
+        ? globalThis.Number(object.maxBytes)
+        : isSet(object.max_bytes)
+        ? globalThis.Number(object.max_bytes)
+        : 0,
+      afterEndMs: isSet(object.afterEndMs)
+        ? globalThis.Number(object.afterEndMs)
+        : isSet(object.after_end_ms)
+        ? globalThis.Number(object.after_end_ms)
+        : 0,
+    };
+  },
+
+  toJSON(message: RetentionPolicy): unknown {
+    const obj: any = {};
+    if (message.keepLast !== 0) {
+      obj.keepLast = Math.round(message.keepLast);
+    }
+    if (message.keepHourly !== 0) {
+      obj.keepHourly = Math.round(message.keepHourly);
+    }
+    if (message.keepDaily !== 0) {
+      obj.keepDaily = Math.round(message.keepDaily);
+    }
+    if (message.keepWeekly !== 0) {
+      obj.keepWeekly = Math.round(message.keepWeekly);
+    }
+    if (message.maxAgeMs !== 0) {
+      obj.maxAgeMs = Math.round(message.maxAgeMs);
+    }
+    if (message.maxBytes !== 0) {
+      obj.maxBytes = Math.round(message.maxBytes);
+    }
+    if (message.afterEndMs !== 0) {
+      obj.afterEndMs = Math.round(message.afterEndMs);
+    }
+    return obj;
+  },
+
+  create(base?: DeepPartial<RetentionPolicy>): RetentionPolicy {
+    return RetentionPolicy.fromPartial(base ?? {});
+  },
+  fromPartial(object: DeepPartial<RetentionPolicy>): RetentionPolicy {
+    const message = createBaseRetentionPolicy();
+    message.keepLast = object.keepLast ?? 0;
+    message.keepHourly = object.keepHourly ?? 0;
+    message.keepDaily = object.keepDaily ?? 0;
+    message.keepWeekly = object.keepWeekly ?? 0;
+    message.maxAgeMs = object.maxAgeMs ?? 0;
+    message.maxBytes = object.maxBytes ?? 0;
+    message.afterEndMs = object.afterEndMs ?? 0;
     return message;
   },
 };

@@ -51,6 +51,7 @@ export const summary: CheckpointSummary = {
   durationMs: 1234,
   uid: 1000,
   epoch: 7,
+  pinned: false,
 };
 
 export const operation = (changes: Partial<Operation> = {}): Operation =>
