@@ -10,6 +10,7 @@ import type * as Checkpoint from './commands/checkpoint';
 import type * as Checkpoints from './commands/checkpoints';
 import type * as Completion from './commands/completion';
 import type * as Coordinator from './commands/coordinator';
+import type * as Drain from './commands/drain';
 import type * as Export from './commands/export';
 import type * as Import from './commands/import';
 import type * as Info from './commands/info';
@@ -19,6 +20,7 @@ import type * as Nodes from './commands/nodes';
 import type * as Restart from './commands/restart';
 import type * as Rsh from './commands/rsh';
 import type * as Run from './commands/run';
+import type * as Undrain from './commands/undrain';
 import type * as Version from './commands/version';
 
 /** In the order of the help. One that is called is loaded alone: MPI launchers and scripts wait for each start. */
@@ -30,6 +32,8 @@ const COMMANDS: Readonly<Record<string, () => (program: Command) => void>> = {
   checkpoints: () => (require('./commands/checkpoints') as typeof Checkpoints).addCheckpoints,
   info: () => (require('./commands/info') as typeof Info).addInfo,
   nodes: () => (require('./commands/nodes') as typeof Nodes).addNodes,
+  drain: () => (require('./commands/drain') as typeof Drain).addDrain,
+  undrain: () => (require('./commands/undrain') as typeof Undrain).addUndrain,
   kill: () => (require('./commands/kill') as typeof Kill).addKill,
   export: () => (require('./commands/export') as typeof Export).addExport,
   import: () => (require('./commands/import') as typeof Import).addImport,

@@ -11,21 +11,28 @@ import { Catalog } from './catalog/catalog';
 import { rebuildIfIncomplete } from './catalog/rebuild';
 import { type Clock, systemClock } from './clock';
 import type { Context } from './context';
+import { followDrains } from './drain/follow';
+import { followFailures } from './failures/follow';
+import { FailureTally } from './failures/tally';
 import { Gathering } from './jobs/gathering';
 import { recoverJobs } from './jobs/recovery';
+import { Gate } from './operations/gate';
 import { recoverOperations } from './operations/recovery';
 import { runOperation } from './operations/run';
 import { RunningOperations } from './operations/running';
 import { type CoordinatorOptions, type CoordinatorOptionsInput, parseCoordinatorOptions } from './options';
 import { Queues } from './queues/queues';
-import { followJobs } from './queues/schedules';
-import { tick } from './queues/tick';
 import { connectReactions } from './reactions';
 import { openRedis } from './redis/open';
+import { followSchedules } from './schedule/follow';
+import { ScheduleTable } from './schedule/table';
+import { tick } from './schedule/tick';
 import { listen } from './server';
 import { Fleet } from './sessions/fleet';
 import { returnMs } from './sessions/leases';
 import { Counters } from './state/counters';
+import { Decisions } from './state/decisions';
+import { Drains } from './state/drains';
 import { JobTable, nodesOf } from './state/jobs';
 import { JobLocks } from './state/locks';
 import { loadNodes } from './state/nodes';
@@ -90,9 +97,9 @@ export async function startCoordinator(
   resolveImports().catch((err) => log.error({ err }, 'recovery of imports'));
   context.queues.start({
     runOperation: (id) => runOperation(context, id),
-    tick: (job) => tick(context, job),
+    tick: (job, dueMs) => tick(context, job, dueMs),
   });
-  const unfollow = followJobs(context);
+  const follows = [followFailures(context), followSchedules(context), followDrains(context)];
   log.info(
     { address: server.address, store: store.description, redis: opened.description },
     'coordinator ready',
@@ -101,12 +108,13 @@ export async function startCoordinator(
   return {
     address: server.address,
     close: async () => {
-      unfollow();
+      for (const stop of follows) stop();
       const stopping = {
         code: 'COORDINATOR_UNAVAILABLE',
         message: 'the coordinator is stopping',
         remedy: '',
       } as const;
+      context.gate.close();
       context.running.abortAll(stopping);
       await untilQuiet(context, CLOSE_TIMEOUT_MS);
       disconnect();
@@ -138,8 +146,15 @@ async function buildContext({ options, log, store, clock, redis: endpoint }: Ope
   const catalog = new Catalog(redis, store, jobs, log);
   const { isRebuilt } = await rebuildIfIncomplete({ catalog, counters, jobs, log, redis, store });
   const gathering = await Gathering.begin(redis, clock, { isRebuilt, timeMs: returnMs(options.leaseMs) });
+  const [schedules, drains, failures] = await Promise.all([
+    ScheduleTable.load(redis),
+    Drains.load(redis),
+    FailureTally.load(redis, clock, returnMs(options.leaseMs)),
+  ]);
   return {
-    ...{ clock, log, redis, store, jobs, operations, counters, catalog },
+    ...{ clock, log, redis, store, jobs, operations, counters, catalog, schedules, drains, failures },
+    decisions: new Decisions(redis, clock, log),
+    gate: new Gate(options.maxCheckpoints),
     fleet: new Fleet(clock, { leaseMs: options.leaseMs, heartbeatMs: options.heartbeatMs }, log),
     locks: new JobLocks(),
     running: new RunningOperations(),

@@ -26,6 +26,8 @@ const schema = z
     toolsSocket: absolute.default('/run/holdfast/coordinator.sock'),
     leaseMs: z.number().int().min(200).max(600_000).default(10_000),
     heartbeatMs: z.number().int().min(20).optional(),
+    /** At work at the same time, in the whole cluster. */
+    maxCheckpoints: z.number().int().min(1).max(1_000).default(16),
     logLevel: z.string().optional(),
   })
   .strict();

@@ -3,7 +3,7 @@ import type * as CoordinatorMain from '../../coordinator/main';
 import type * as Native from '../../native';
 import { announce, runDaemon } from '../daemon';
 import { addJson, type JsonOption, required } from '../options';
-import { parseHostPort, parseInterval, parsePath } from '../values';
+import { parseCount, parseHostPort, parseInterval, parsePath } from '../values';
 
 interface CoordinatorCommandOptions extends JsonOption {
   readonly listen?: string;
@@ -15,6 +15,7 @@ interface CoordinatorCommandOptions extends JsonOption {
   readonly insecureLoopback?: boolean;
   readonly socket: string;
   readonly lease?: number;
+  readonly maxCheckpoints?: number;
   readonly logLevel?: string;
 }
 
@@ -51,6 +52,7 @@ async function coordinator(options: CoordinatorCommandOptions): Promise<void> {
           insecureLoopback: options.insecureLoopback,
           toolsSocket: options.socket,
           leaseMs: options.lease,
+          maxCheckpoints: options.maxCheckpoints,
           logLevel: options.logLevel,
         },
         { peerCredentials },
@@ -96,6 +98,11 @@ export function addCoordinator(program: Command): void {
       new Option('--lease <duration>', 'how long a silent node counts as alive (default: 10s)')
         .env('HOLDFAST_LEASE')
         .argParser(parseInterval),
+    )
+    .addOption(
+      new Option('--max-checkpoints <n>', 'checkpoints in flight at most (default: 16)')
+        .env('HOLDFAST_MAX_CHECKPOINTS')
+        .argParser(parseCount),
     )
     .addOption(new Option('--log-level <level>', 'trace, debug, info, warn or error').env('HOLDFAST_LOG'))
     .addHelpText('after', HELP);

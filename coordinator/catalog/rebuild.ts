@@ -91,6 +91,10 @@ export function jobFrom(manifest: Manifest, id: string, reason: string): Job {
     tracked: false,
     filling: [],
     addressAliases: [],
+    schedule: undefined,
+    decisions: [],
+    restartsSinceCommit: 0,
+    deadlineMs: 0,
   };
 }
 

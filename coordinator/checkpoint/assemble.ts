@@ -83,6 +83,8 @@ export function summarize(
     durationMs: measured.durationMs,
     uid: header?.spec?.uid ?? 0,
     epoch: header?.epoch ?? 0,
+    quarantine: '',
+    failedRestarts: 0,
   };
 }
 

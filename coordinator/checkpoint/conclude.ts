@@ -40,9 +40,10 @@ function isStop({ request }: OperationRecord): boolean {
 
 function afterCommit(job: Job, record: OperationRecord, nowMs: number): Partial<Job> {
   const lastGeneration = Math.max(job.lastGeneration, record.operation.generation);
-  if (!isStop(record) || isEnded(job)) return { lastGeneration };
+  const progress = { lastGeneration, restartsSinceCommit: 0 };
+  if (!isStop(record) || isEnded(job)) return progress;
   const reason = `stopped at checkpoint ${record.operation.ckptId}`;
-  return { lastGeneration, state: JobState.STOPPED, reason, trees: [], endedMs: nowMs };
+  return { ...progress, state: JobState.STOPPED, reason, trees: [], endedMs: nowMs };
 }
 
 /** A stop whose Release may have killed trees, and that was not committed: what is left of the job cannot go on. */

@@ -12,17 +12,41 @@ import { isOver, type OperationRecord } from '../state/operations';
 /** Whatever happens is in the record at the end; this rejects only when that cannot be stored. */
 export async function runOperation(context: Context, id: string): Promise<OperationRecord> {
   const queued = await context.operations.get(id);
-  return context.locks.run(queued.operation.job, async () => {
-    const record = await context.operations.get(id);
-    if (isOver(record)) return record;
-    try {
-      return await start(context, record);
-    } catch (thrown) {
-      // It touched nothing: the coordinator of after the next start begins it anew.
-      if (toHoldfastError(thrown).code === 'COORDINATOR_UNAVAILABLE') return record;
-      return endUnstarted(context, await context.operations.get(id), thrown);
-    }
-  });
+  let leave: () => void;
+  try {
+    leave = await admit(context, queued);
+  } catch {
+    // The coordinator is stopping: the next one begins it.
+    return queued;
+  }
+  try {
+    return await context.locks.run(queued.operation.job, () => runLocked(context, id));
+  } finally {
+    leave();
+  }
+}
+
+async function runLocked(context: Context, id: string): Promise<OperationRecord> {
+  const record = await context.operations.get(id);
+  if (isOver(record)) return record;
+  try {
+    return await start(context, record);
+  } catch (thrown) {
+    // It touched nothing: the coordinator of after the next start begins it anew.
+    if (toHoldfastError(thrown).code === 'COORDINATOR_UNAVAILABLE') return record;
+    return endUnstarted(context, await context.operations.get(id), thrown);
+  }
+}
+
+/** A checkpoint takes its place among those in flight, but no place while it only waits for its own job. */
+async function admit({ gate, locks }: Context, { operation, request }: OperationRecord): Promise<() => void> {
+  if (request.kind !== 'checkpoint') return () => {};
+  for (;;) {
+    await locks.untilIdle(operation.job);
+    const leave = await gate.enter(request.urgency);
+    if (!locks.isBusy(operation.job)) return leave;
+    leave();
+  }
 }
 
 function start(context: Context, record: OperationRecord): Promise<OperationRecord> {

@@ -17,6 +17,8 @@ export interface PlanInput {
   readonly policy: RestartPolicy;
   /** Trees of other jobs per node: the emptiest spare is taken first. */
   readonly load: ReadonlyMap<string, number>;
+  /** Nothing is placed there. */
+  readonly drained: ReadonlySet<string>;
 }
 
 export interface Placement {
@@ -46,14 +48,22 @@ function candidatesFor(part: NodePart, input: PlanInput): Node[] {
     .sort((a, b) => compare(rank(part, a, input), rank(part, b, input)));
 }
 
-function whyNot(part: NodePart, node: Node, { requested, policy }: PlanInput): string | null {
+function whyNot(part: NodePart, node: Node, { drained, requested, policy }: PlanInput): string | null {
+  if (drained.has(node.name)) return 'it is drained';
   if (requested.length > 0 && !requested.includes(node.name)) return 'it was not asked for';
   if (requested.length === 0 && policy === RestartPolicy.SAME_NODES && node.name !== part.node) {
     return 'the job restarts on the same nodes only';
   }
   if (part.facts === undefined || node.facts === undefined) return 'its facts are not known';
-  return whyIncapable(part.facts, node.facts);
+  return whyIncapable(part.facts, node.facts, memoryBytesOf(part));
 }
+
+/** What its trees had in memory at the hold. */
+function memoryBytesOf({ trees }: NodePart): number {
+  return trees.reduce((sum, { memory }) => sum + (memory?.scannedPages ?? 0) * PAGE_BYTES, 0);
+}
+
+const PAGE_BYTES = 4096;
 
 function rank(
   part: NodePart,

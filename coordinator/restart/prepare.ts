@@ -1,21 +1,34 @@
 /** PLAN: which generation, and which nodes take it over. */
-import { HoldfastError } from '../../core/errors';
+import { HoldfastError, toHoldfastError } from '../../core/errors';
 import type { Job } from '../../proto/gen/holdfast/v1/coordinator';
 import { type Manifest, RestartPolicy } from '../../proto/gen/holdfast/v1/manifest';
 import type { Context } from '../context';
 import { hasMain } from '../state/jobs';
 import type { OperationRequest } from '../state/operations';
 import { TIMEOUTS_MS } from '../timeouts';
+import { chooseGeneration } from './generations';
 import { type Placement, planRestart } from './planner';
+import { noteFailedRestart } from './quarantine';
 
 export type RestartRequest = Extract<OperationRequest, { kind: 'restart' }>;
 
+/** Of the checkpoint that was named, whatever is known of it; else of the newest that is not in quarantine. */
 export async function manifestFor(context: Context, job: Job, request: RestartRequest): Promise<Manifest> {
   const { catalog } = context;
   if (request.ckptId !== null)
     return catalog.manifest(job.id, (await catalog.get(request.ckptId)).generation);
-  if (job.lastGeneration > 0) return catalog.manifest(job.id, job.lastGeneration);
-  throw new HoldfastError('NOT_FOUND', `job ${job.id} has no committed checkpoint`);
+  for (;;) {
+    const { generation, reason } = chooseGeneration(job.lastGeneration, await catalog.list(job.id));
+    if (generation === null) {
+      const remedy = 'restart from one of them by its id: see `holdfast checkpoints`';
+      throw new HoldfastError('NOT_FOUND', `job ${job.id} cannot be restarted: ${reason}`, remedy);
+    }
+    try {
+      return await catalog.manifest(job.id, generation);
+    } catch (thrown) {
+      if (!(await noteFailedRestart(context, job.id, generation, toHoldfastError(thrown)))) throw thrown;
+    }
+  }
 }
 
 /**
@@ -31,7 +44,7 @@ export async function placementsFor(
   request: RestartRequest,
   signal: AbortSignal,
 ): Promise<Placement[]> {
-  const { clock, fleet, log } = context;
+  const { clock, drains, fleet, log } = context;
   const deadlineMs = clock.monotonicMs() + (request.automatic ? TIMEOUTS_MS.capableNodes : 0);
   for (;;) {
     signal.throwIfAborted();
@@ -52,6 +65,7 @@ export async function placementsFor(
         ? (job.spec?.restartPolicy ?? RestartPolicy.UNSPECIFIED)
         : RestartPolicy.ANY_NODES,
       load: loadOf(context, job.id),
+      drained: drains.nodes,
     });
     if (plan.ok) return plan.placements;
     const remainingMs = deadlineMs - clock.monotonicMs();
@@ -84,7 +98,7 @@ function loadOf({ jobs }: Context, exceptJob: string): Map<string, number> {
 }
 
 /** Until a node comes or goes, the time is over, or nobody wants the plan any more. */
-function nextChange({ clock, fleet }: Context, withinMs: number, signal: AbortSignal): Promise<void> {
+function nextChange({ clock, drains, fleet }: Context, withinMs: number, signal: AbortSignal): Promise<void> {
   return new Promise((resolve) => {
     const end = () => {
       for (const stop of stops) stop();
@@ -93,6 +107,7 @@ function nextChange({ clock, fleet }: Context, withinMs: number, signal: AbortSi
     const stops = [
       fleet.registered.subscribe(end),
       fleet.lost.subscribe(end),
+      drains.changed.subscribe(end),
       () => signal.removeEventListener('abort', end),
     ];
     signal.addEventListener('abort', end);

@@ -133,6 +133,7 @@ export class RestartRunner {
       state: JobState.RESTARTING,
       incarnation: job.incarnation + 1,
       restartCount: this.request.automatic ? job.restartCount + 1 : 0,
+      restartsSinceCommit: this.request.automatic ? job.restartsSinceCommit + 1 : 0,
       trees: this.#placedTrees(),
       reason: `restarting from generation ${this.record.operation.generation}`,
       exitCode: undefined,
@@ -147,6 +148,7 @@ export class RestartRunner {
       reason: '',
       trees: this.#placedTrees(),
       addressAliases: this.#aliases(),
+      deadlineMs: this.request.deadlineMs ?? job.deadlineMs,
       spec: job.spec && outputPath !== '' ? { ...job.spec, outputPath } : job.spec,
     };
   }

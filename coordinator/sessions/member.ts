@@ -68,6 +68,7 @@ export class Member {
       version: register.version,
       alive: true,
       lastSeenMs: nowMs,
+      drain: undefined,
     };
     return isSameAgent;
   }

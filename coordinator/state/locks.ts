@@ -6,6 +6,10 @@ export class JobLocks {
     return this.#tails.has(job);
   }
 
+  async untilIdle(job: string): Promise<void> {
+    while (this.isBusy(job)) await this.run(job, async () => {});
+  }
+
   async run<T>(job: string, work: () => Promise<T>): Promise<T> {
     const before = this.#tails.get(job) ?? Promise.resolve();
     const mine = before.then(work, work);

@@ -26,6 +26,7 @@ const plan = (input: Partial<PlanInput> & Pick<PlanInput, 'parts' | 'nodes'>) =>
     preferred: [],
     policy: RestartPolicy.ANY_NODES,
     load: new Map(),
+    drained: new Set(),
     ...input,
   });
 
@@ -109,7 +110,7 @@ test.each([
     null,
   ],
 ])('capability: %s', (_, candidate, expected) => {
-  expect(whyIncapable(facts('10.0.0.1'), facts('10.0.0.2', candidate))).toBe(expected);
+  expect(whyIncapable(facts('10.0.0.1'), facts('10.0.0.2', candidate), 0)).toBe(expected);
 });
 
 test('versions are compared by number', () => {

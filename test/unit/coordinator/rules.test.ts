@@ -63,10 +63,10 @@ describe('after a lost node', () => {
     [job(RestartPolicy.SAME_NODES, { restartCount: 1 }), true, 'restarting from generation 2'],
     [job(RestartPolicy.NEVER), false, 'policy is never'],
     [job(RestartPolicy.UNSPECIFIED), false, 'policy is never'],
-    [job(RestartPolicy.ANY_NODES, { lastGeneration: 0 }), false, 'no checkpoint was committed'],
     [job(RestartPolicy.ANY_NODES, { restartCount: 2 }), false, 'the limit'],
   ])('decision %#', (now, restart, reason) => {
-    const decision = decideAfterLoss(now, 'node n1 was lost');
+    const choice = { generation: 2, reason: 'generation 2' };
+    const decision = decideAfterLoss(now, 'node n1 was lost', choice);
     expect(decision.restart).toBe(restart);
     expect(decision.reason).toMatch(/^node n1 was lost; /);
     expect(decision.reason).toContain(reason);

@@ -51,6 +51,8 @@ export const summary: CheckpointSummary = {
   durationMs: 1234,
   uid: 1000,
   epoch: 7,
+  quarantine: '',
+  failedRestarts: 0,
 };
 
 export const operation = (changes: Partial<Operation> = {}): Operation =>

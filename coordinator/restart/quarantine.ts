@@ -1,0 +1,25 @@
+/** Generations that failed to restart are put aside, so that the next older one is tried. */
+import type { Context } from '../context';
+import type { Failure } from '../operations/failure';
+import { judge } from './generations';
+
+/** Whether the generation is in quarantine from now on. */
+export async function noteFailedRestart(
+  { catalog, decisions }: Context,
+  job: string,
+  generation: number,
+  failure: Pick<Failure, 'code' | 'message'>,
+): Promise<boolean> {
+  const summary = (await catalog.list(job)).find((known) => known.generation === generation);
+  // Of one that the catalog does not know nothing can be kept.
+  const verdict = summary === undefined ? null : judge(summary, failure);
+  if (summary === undefined || verdict === null) return false;
+  await catalog.add({ ...summary, ...verdict });
+  if (verdict.quarantine === '') return false;
+  decisions.note(
+    job,
+    'quarantine',
+    `generation ${generation} (checkpoint ${summary.ckptId}): ${verdict.quarantine}`,
+  );
+  return true;
+}

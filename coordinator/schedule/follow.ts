@@ -1,0 +1,109 @@
+/** A job has a next tick exactly while it runs and wants one. What decides about it is looked at whenever it changes. */
+import { type Job, JobState } from '../../proto/gen/holdfast/v1/coordinator';
+import type { Context } from '../context';
+import { isEnded, nodesOf } from '../state/jobs';
+import type { OperationRecord } from '../state/operations';
+import { isScheduled, nextTick, type PlanInput } from './plan';
+import { stagger } from './stagger';
+import { meanCost, type ScheduleRecord, withCost } from './table';
+
+export function inputOf({ failures }: Context, job: Job, record: ScheduleRecord): PlanInput | null {
+  const { spec, deadlineMs } = job;
+  if (spec === undefined || job.state !== JobState.RUNNING || !isScheduled(spec, deadlineMs)) return null;
+  return {
+    ...{ spec, deadlineMs, nodeCount: nodesOf(job).length, observed: failures.now },
+    ...{ cost: meanCost(record.costs), sinceMs: record.sinceMs },
+    ...{ last: record.last, lastCheckpointMs: record.lastCheckpointMs },
+  };
+}
+
+/** The record with its next tick as of now. Others' plans are avoided where the schedule leaves room. */
+export function planned(context: Context, job: Job, record: ScheduleRecord): ScheduleRecord {
+  const input = inputOf(context, job, record);
+  const tick = input === null ? null : nextTick(input, context.clock.wallMs());
+  if (tick === null) return { ...record, next: null };
+  const others = context.schedules.all().flatMap(([id, { next, costs }]) => {
+    if (id === job.id || next === null) return [];
+    return [{ startMs: next.startMs, durationMs: meanCost(costs)?.durationMs ?? 0 }];
+  });
+  const { startMs, avoided } = stagger(tick.dueMs, tick.windowMs, others);
+  const rivals = avoided === 1 ? 'another one is' : `${avoided} others are`;
+  const reason = avoided === 0 ? tick.reason : `${tick.reason}; begins later, ${rivals} planned then`;
+  return { ...record, next: { ...tick, startMs, reason } };
+}
+
+/** Rings at the tick's start; a tick that was replaced rings for nothing. */
+export function ring({ decisions, queues, log }: Context, job: string, { next }: ScheduleRecord): void {
+  if (next !== null) decisions.note(job, 'schedule', next.reason);
+  const change = next === null ? queues.silence(job) : queues.ring(job, next.dueMs, next.startMs);
+  change.catch((err) => log.error({ job, err }, 'schedule not changed'));
+}
+
+/** The result stops. */
+export function followSchedules(context: Context): () => void {
+  const { jobs, operations, failures } = context;
+  for (const job of jobs.all()) begin(context, job, true);
+  const stops = [
+    jobs.changed.subscribe((job) => begin(context, job, false)),
+    operations.changed.subscribe((record) => learn(context, record)),
+    failures.changed.subscribe(() => {
+      for (const job of jobs.all()) if (job.spec?.adaptive) replan(context, job);
+    }),
+  ];
+  return () => {
+    for (const stop of stops) stop();
+  };
+}
+
+/** A tick that is known stays as it is, also when its time has passed while no coordinator was there. */
+function begin(context: Context, job: Job, isStart: boolean): void {
+  const known = context.schedules.find(job.id);
+  const isWanted = job.state === JobState.RUNNING && isScheduled(job.spec, job.deadlineMs);
+  if (!isWanted) {
+    // What one costs is still true if it is restarted.
+    if (known !== undefined && known.next !== null) keep(context, job.id, { ...known, next: null });
+    return;
+  }
+  const isSameRun = known !== undefined && known.incarnation === job.incarnation;
+  if (isSameRun && known.next !== null) {
+    if (isStart) ring(context, job.id, known);
+    return;
+  }
+  const fresh: ScheduleRecord = {
+    ...{ incarnation: job.incarnation, sinceMs: context.clock.wallMs(), last: null, next: null },
+    ...{ lastCheckpointMs: 0, costs: known?.costs ?? [] },
+  };
+  const record = planned(context, job, isSameRun ? known : fresh);
+  if (record.next !== null || !isSameRun) keep(context, job.id, record);
+}
+
+/** A checkpoint tells what one costs, and that work was saved. */
+function learn(context: Context, { operation }: OperationRecord): void {
+  const known = context.schedules.find(operation.job);
+  const { summary } = operation;
+  if (known === undefined || operation.phase !== 'DONE' || summary === undefined) return;
+  const measured = {
+    ...known,
+    costs: withCost(known.costs, summary),
+    lastCheckpointMs: Math.max(known.lastCheckpointMs, operation.startedMs),
+  };
+  const job = context.jobs.get(operation.job);
+  keep(context, job.id, depends(job) ? planned(context, job, measured) : measured);
+}
+
+/** On what a checkpoint costs. */
+function depends(job: Job): boolean {
+  return !isEnded(job) && (job.spec?.adaptive === true || job.deadlineMs > 0);
+}
+
+function replan(context: Context, job: Job): void {
+  const known = context.schedules.find(job.id);
+  if (known !== undefined && known.next !== null) keep(context, job.id, planned(context, job, known));
+}
+
+function keep(context: Context, job: string, record: ScheduleRecord): void {
+  const before = context.schedules.find(job)?.next ?? null;
+  const hasMoved = before?.dueMs !== record.next?.dueMs || before?.startMs !== record.next?.startMs;
+  context.schedules.save(job, record).catch((err) => context.log.error({ job, err }, 'schedule not stored'));
+  if (hasMoved) ring(context, job, record);
+}

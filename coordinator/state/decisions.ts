@@ -1,0 +1,42 @@
+/** What was decided about each job, and why: the last few, for whoever asks. */
+import type { Redis } from 'ioredis';
+import type { Logger } from '../../core/log';
+import { Decision } from '../../proto/gen/holdfast/v1/coordinator';
+import type { Clock } from '../clock';
+import { KEYS } from './keys';
+
+const KEPT = 20;
+
+export type DecisionSubject = 'schedule' | 'checkpoint' | 'restart' | 'quarantine' | 'drain';
+
+export class Decisions {
+  /** The last one of each subject: said again, it is no news. */
+  readonly #last = new Map<string, string>();
+
+  constructor(
+    private readonly redis: Redis,
+    private readonly clock: Clock,
+    private readonly log: Logger,
+  ) {}
+
+  /** Nothing depends on it: a failure to store it is logged. */
+  note(job: string, subject: DecisionSubject, reason: string): void {
+    const topic = `${job}/${subject}`;
+    if (subject === 'schedule' && this.#last.get(topic) === reason) return;
+    this.#last.set(topic, reason);
+    this.log.info({ job, subject, reason }, 'decision');
+    const decision = Decision.toJSON({ timeMs: this.clock.wallMs(), subject, reason });
+    this.redis
+      .multi()
+      .rpush(KEYS.decisions(job), JSON.stringify(decision))
+      .ltrim(KEYS.decisions(job), -KEPT, -1)
+      .exec()
+      .catch((err) => this.log.error({ job, err }, 'decision not stored'));
+  }
+
+  /** Newest last. */
+  async of(job: string): Promise<Decision[]> {
+    const stored = await this.redis.lrange(KEYS.decisions(job), 0, -1);
+    return stored.map((json) => Decision.fromJSON(JSON.parse(json)));
+  }
+}
