@@ -15,8 +15,8 @@ export function decideAfterLoss(job: Job, cause: string, choice: GenerationChoic
   const refuse = (reason: string) => ({ restart: false, reason: `${cause}; ${reason}` }) as const;
   if (policy !== RestartPolicy.SAME_NODES && policy !== RestartPolicy.ANY_NODES)
     return refuse("the job's restart policy is never");
-  if (choice.generation === null) return refuse(choice.reason);
   if (job.restartCount >= maxRestarts) return refuse(`it was restarted ${job.restartCount} times, the limit`);
+  if (choice.generation === null) return refuse(choice.reason);
   const delayMs = backoffMs(job.restartsSinceCommit, job.spec?.restartBackoffMs ?? 0);
   const wait =
     delayMs === 0

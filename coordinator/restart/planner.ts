@@ -138,11 +138,14 @@ function reasonFor(part: NodePart, node: Node, input: PlanInput): string {
 
 function refusal(part: NodePart, input: PlanInput, candidates: ReadonlyMap<string, Node[]>): string {
   const capable = candidates.get(part.node) ?? [];
+  const reasons = input.nodes
+    .filter((node) => !capable.includes(node))
+    .map((node) => `${node.name}: ${whyNot(part, node, input)}`);
   if (capable.length > 0) {
     const names = capable.map(({ name }) => name).join(', ');
-    return `${input.parts.length} distinct nodes are needed; for the part of ${part.node} only ${names} would do`;
+    const others = reasons.length > 0 ? ` (${reasons.join('; ')})` : '';
+    return `${input.parts.length} distinct nodes are needed; for the part of ${part.node} only ${names} would do${others}`;
   }
-  const reasons = input.nodes.map((node) => `${node.name}: ${whyNot(part, node, input)}`);
   const list = reasons.length > 0 ? reasons.join('; ') : 'no node is connected';
   return `no node can take the part of ${part.node} (${list})`;
 }

@@ -17,6 +17,9 @@ export function inputOf({ failures }: Context, job: Job, record: ScheduleRecord)
   };
 }
 
+/** How long another job's checkpoint takes of which none was measured. */
+const ASSUMED_MS = 10_000;
+
 /** The record with its next tick as of now. Others' plans are avoided where the schedule leaves room. */
 export function planned(context: Context, job: Job, record: ScheduleRecord): ScheduleRecord {
   const input = inputOf(context, job, record);
@@ -24,7 +27,7 @@ export function planned(context: Context, job: Job, record: ScheduleRecord): Sch
   if (tick === null) return { ...record, next: null };
   const others = context.schedules.all().flatMap(([id, { next, costs }]) => {
     if (id === job.id || next === null) return [];
-    return [{ startMs: next.startMs, durationMs: meanCost(costs)?.durationMs ?? 0 }];
+    return [{ startMs: next.startMs, durationMs: meanCost(costs)?.durationMs ?? ASSUMED_MS }];
   });
   const { startMs, avoided } = stagger(tick.dueMs, tick.windowMs, others);
   const rivals = avoided === 1 ? 'another one is' : `${avoided} others are`;

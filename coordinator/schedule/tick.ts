@@ -21,7 +21,7 @@ function whySkipped({ operations }: Context, job: Job, kind: TickKind): string |
 
 /** @param dueMs which tick: one that was replaced since is nobody's */
 export async function tick(context: Context, id: string, dueMs: number): Promise<Outcome> {
-  const { clock, decisions, gathering, jobs, operations, queues, schedules } = context;
+  const { clock, decisions, gathering, jobs, log, operations, queues, schedules } = context;
   const job = jobs.find(id);
   const record = schedules.find(id);
   const due = record?.next;
@@ -50,7 +50,12 @@ export async function tick(context: Context, id: string, dueMs: number): Promise
   const urgency = due.kind === 'deadline' ? 'high' : 'normal';
   const request = { kind: 'checkpoint', stop: false, periodic: true, live, urgency, drains: '' } as const;
   const operation = newRecord(job, request, clock.wallMs());
-  await operations.put(operation, schedules.put(id, next));
+  try {
+    await operations.put(operation, schedules.put(id, next));
+  } catch (err) {
+    // Redis is away, and nobody else asks for this checkpoint: it is made, and is on record with its first phase.
+    log.error({ job: id, err }, 'a tick could not be stored');
+  }
   ring(context, id, next);
   await queues.add(operation);
   return { operation: operation.operation.id };
