@@ -7,42 +7,49 @@ _holdfast() {
   for ((index = 1; index < COMP_CWORD; index++)); do
     next="${path:+$path }${COMP_WORDS[index]}"
     case "$next" in
-      'run'|'checkpoint'|'restart'|'jobs'|'checkpoints'|'info'|'nodes'|'kill'|'export'|'import'|'catalog'|'catalog rebuild'|'agent'|'agent check'|'coordinator'|'ca'|'ca init'|'ca issue'|'rsh'|'completion'|'version') path=$next ;;
+      'run'|'checkpoint'|'restart'|'jobs'|'checkpoints'|'info'|'nodes'|'drain'|'undrain'|'kill'|'export'|'import'|'catalog'|'catalog rebuild'|'agent'|'agent check'|'coordinator'|'ca'|'ca init'|'ca issue'|'rsh'|'completion'|'version') path=$next ;;
       *) break ;;
     esac
   done
   case "$path" in
     '')
       if [[ $cur == -* ]]; then COMPREPLY=($(compgen -W '--version -V --help -h' -- "$cur")); return; fi
-      COMPREPLY=($(compgen -W 'run checkpoint restart jobs checkpoints info nodes kill export import catalog agent coordinator ca rsh completion version' -- "$cur")) ;;
+      COMPREPLY=($(compgen -W 'run checkpoint restart jobs checkpoints info nodes drain undrain kill export import catalog agent coordinator ca rsh completion version' -- "$cur")) ;;
     'run')
       case "$prev" in
         --name) COMPREPLY=(); return ;;
         --nodes) COMPREPLY=($(compgen -W "$(_holdfast_ids nodes)" -- "$cur")); return ;;
         --node) COMPREPLY=($(compgen -W "$(_holdfast_ids nodes)" -- "$cur")); return ;;
         --every) COMPREPLY=(); return ;;
+        --cron) COMPREPLY=(); return ;;
+        --time-zone) COMPREPLY=(); return ;;
+        --walltime) COMPREPLY=(); return ;;
+        --deadline) COMPREPLY=(); return ;;
         --live) COMPREPLY=($(compgen -W 'never auto always' -- "$cur")); return ;;
         --restart) COMPREPLY=($(compgen -W 'never same any' -- "$cur")); return ;;
         --max-restarts) COMPREPLY=(); return ;;
+        --restart-backoff) COMPREPLY=(); return ;;
         --output) COMPREPLY=($(compgen -f -- "$cur")); return ;;
         --socket) COMPREPLY=($(compgen -f -- "$cur")); return ;;
       esac
-      if [[ $cur == -* ]]; then COMPREPLY=($(compgen -W '--name --nodes --node --every --live --restart --max-restarts --output --detach -d --json --socket --help -h' -- "$cur")); return; fi
+      if [[ $cur == -* ]]; then COMPREPLY=($(compgen -W '--name --nodes --node --every --cron --time-zone --walltime --deadline --live --restart --max-restarts --restart-backoff --output --detach -d --json --socket --help -h' -- "$cur")); return; fi
       COMPREPLY=($(compgen -c -- "$cur")) ;;
     'checkpoint')
       case "$prev" in
         --live) COMPREPLY=($(compgen -W 'never auto always' -- "$cur")); return ;;
         --socket) COMPREPLY=($(compgen -f -- "$cur")); return ;;
       esac
-      if [[ $cur == -* ]]; then COMPREPLY=($(compgen -W '--stop --live --json --socket --help -h' -- "$cur")); return; fi
+      if [[ $cur == -* ]]; then COMPREPLY=($(compgen -W '--stop --now --live --json --socket --help -h' -- "$cur")); return; fi
       COMPREPLY=($(compgen -W "$(_holdfast_ids jobs)" -- "$cur")) ;;
     'restart')
       case "$prev" in
         --nodes) COMPREPLY=($(compgen -W "$(_holdfast_ids nodes)" -- "$cur")); return ;;
         --output) COMPREPLY=($(compgen -f -- "$cur")); return ;;
+        --walltime) COMPREPLY=(); return ;;
+        --deadline) COMPREPLY=(); return ;;
         --socket) COMPREPLY=($(compgen -f -- "$cur")); return ;;
       esac
-      if [[ $cur == -* ]]; then COMPREPLY=($(compgen -W '--nodes --output --lazy --detach -d --json --socket --help -h' -- "$cur")); return; fi
+      if [[ $cur == -* ]]; then COMPREPLY=($(compgen -W '--nodes --output --lazy --walltime --deadline --detach -d --json --socket --help -h' -- "$cur")); return; fi
       COMPREPLY=($(compgen -W "$(_holdfast_ids checkpoints)" -- "$cur"; compgen -W "$(_holdfast_ids jobs)" -- "$cur")) ;;
     'jobs')
       case "$prev" in
@@ -68,6 +75,19 @@ _holdfast() {
       esac
       if [[ $cur == -* ]]; then COMPREPLY=($(compgen -W '--json --socket --help -h' -- "$cur")); return; fi
       COMPREPLY=() ;;
+    'drain')
+      case "$prev" in
+        --reason) COMPREPLY=(); return ;;
+        --socket) COMPREPLY=($(compgen -f -- "$cur")); return ;;
+      esac
+      if [[ $cur == -* ]]; then COMPREPLY=($(compgen -W '--reason --restart --json --socket --help -h' -- "$cur")); return; fi
+      COMPREPLY=($(compgen -W "$(_holdfast_ids nodes)" -- "$cur")) ;;
+    'undrain')
+      case "$prev" in
+        --socket) COMPREPLY=($(compgen -f -- "$cur")); return ;;
+      esac
+      if [[ $cur == -* ]]; then COMPREPLY=($(compgen -W '--json --socket --help -h' -- "$cur")); return; fi
+      COMPREPLY=($(compgen -W "$(_holdfast_ids nodes)" -- "$cur")) ;;
     'kill')
       case "$prev" in
         -s|--signal) COMPREPLY=($(compgen -W 'TERM INT KILL HUP USR1 USR2 STOP CONT' -- "$cur")); return ;;
@@ -137,9 +157,10 @@ _holdfast() {
         --tls-name) COMPREPLY=(); return ;;
         --socket) COMPREPLY=($(compgen -f -- "$cur")); return ;;
         --lease) COMPREPLY=(); return ;;
+        --max-checkpoints) COMPREPLY=(); return ;;
         --log-level) COMPREPLY=(); return ;;
       esac
-      if [[ $cur == -* ]]; then COMPREPLY=($(compgen -W '--listen --state-dir --redis --store --tls --tls-name --insecure-loopback --socket --lease --log-level --json --help -h' -- "$cur")); return; fi
+      if [[ $cur == -* ]]; then COMPREPLY=($(compgen -W '--listen --state-dir --redis --store --tls --tls-name --insecure-loopback --socket --lease --max-checkpoints --log-level --json --help -h' -- "$cur")); return; fi
       COMPREPLY=() ;;
     'ca')
       if [[ $cur == -* ]]; then COMPREPLY=($(compgen -W '--help -h' -- "$cur")); return; fi

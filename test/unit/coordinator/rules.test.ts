@@ -50,6 +50,12 @@ test.each<[string, Partial<JobSpec>]>([
   ['not a valid node name', { nodes: ['../n1'] }],
   ['interval_ms is 5', { intervalMs: 5 }],
   ['max_restarts is negative', { maxRestarts: -1 }],
+  ['restart_backoff_ms is negative', { restartBackoffMs: -1 }],
+  ['cron "often" is no pattern', { cron: 'often' }],
+  ['interval_ms was given with another schedule', { intervalMs: 5000, adaptive: true }],
+  ['interval_ms was given with another schedule', { cron: '@daily', adaptive: true }],
+  ['deadline_ms and walltime_ms were both given', { deadlineMs: 5, walltimeMs: 5 }],
+  ['walltime_ms is negative', { walltimeMs: -5 }],
 ])('a specification is refused: %s', (message, change) => {
   expect(() => checkSpec(spec(change), caller(1000))).toThrow(message);
 });
