@@ -3,6 +3,24 @@ import type { Context } from '../context';
 import type { Failure } from '../operations/failure';
 import { judge } from './generations';
 
+/** It can be restarted after all: whatever was held against it is forgotten. */
+export async function noteGoodRestart(
+  { catalog, decisions, log }: Context,
+  job: string,
+  generation: number,
+): Promise<void> {
+  try {
+    const summary = (await catalog.list(job)).find((known) => known.generation === generation);
+    if (summary === undefined || summary.failedRestarts === 0) return;
+    await catalog.add({ ...summary, failedRestarts: 0, quarantine: '' });
+    if (summary.quarantine !== '')
+      decisions.note(job, 'quarantine', `generation ${generation} is good again: it was restarted`);
+  } catch (err) {
+    // The job runs: that matters more.
+    log.warn({ job, generation, err }, 'a good restart was not noted');
+  }
+}
+
 /** Whether the generation is in quarantine from now on. */
 export async function noteFailedRestart(
   { catalog, decisions }: Context,

@@ -24,6 +24,7 @@ import {
 } from './machine';
 import type { Placement } from './planner';
 import { manifestFor, placementsFor, type RestartRequest } from './prepare';
+import { noteGoodRestart } from './quarantine';
 import { sendPhase } from './send';
 import { stagesFor } from './stage';
 
@@ -114,6 +115,8 @@ export class RestartRunner {
         faultPoint('coordinator.restart.resumed');
         this.#change({ trees: this.#placedTrees() });
         await context.jobs.update(record.operation.job, (job) => this.#running(job));
+        const { job, generation } = this.record.operation;
+        await noteGoodRestart(context, job, generation);
       }
       if (state.phase === 'ABORTED') await concludeFailedRestart(context, this.record, this.request);
       await context.operations.put(this.record);

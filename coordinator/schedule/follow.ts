@@ -24,7 +24,8 @@ const ASSUMED_MS = 10_000;
 export function planned(context: Context, job: Job, record: ScheduleRecord): ScheduleRecord {
   const input = inputOf(context, job, record);
   const tick = input === null ? null : nextTick(input, context.clock.wallMs());
-  if (tick === null) return { ...record, next: null };
+  const nodeCount = nodesOf(job).length;
+  if (tick === null) return { ...record, nodeCount, next: null };
   const others = context.schedules.all().flatMap(([id, { next, costs }]) => {
     if (id === job.id || next === null) return [];
     return [{ startMs: next.startMs, durationMs: meanCost(costs)?.durationMs ?? ASSUMED_MS }];
@@ -32,7 +33,7 @@ export function planned(context: Context, job: Job, record: ScheduleRecord): Sch
   const { startMs, avoided } = stagger(tick.dueMs, tick.windowMs, others);
   const rivals = avoided === 1 ? 'another one is' : `${avoided} others are`;
   const reason = avoided === 0 ? tick.reason : `${tick.reason}; begins later, ${rivals} planned then`;
-  return { ...record, next: { ...tick, startMs, reason } };
+  return { ...record, nodeCount, next: { ...tick, startMs, reason } };
 }
 
 /** Rings at the tick's start; a tick that was replaced rings for nothing. */
@@ -70,11 +71,13 @@ function begin(context: Context, job: Job, isStart: boolean): void {
   const isSameRun = known !== undefined && known.incarnation === job.incarnation;
   if (isSameRun && known.next !== null) {
     if (isStart) ring(context, job.id, known);
+    // More nodes fail more often: a launcher's daemons join one by one.
+    else if (job.spec?.adaptive && known.nodeCount !== nodesOf(job).length) replan(context, job);
     return;
   }
   const fresh: ScheduleRecord = {
     ...{ incarnation: job.incarnation, sinceMs: context.clock.wallMs(), last: null, next: null },
-    ...{ lastCheckpointMs: 0, costs: known?.costs ?? [] },
+    ...{ lastCheckpointMs: 0, costs: known?.costs ?? [], nodeCount: 0 },
   };
   const record = planned(context, job, isSameRun ? known : fresh);
   if (record.next !== null || !isSameRun) keep(context, job.id, record);

@@ -15,6 +15,8 @@ const tickSchema = z.object({
 const recordSchema = z.object({
   /** The incarnation that the tick is for: another one begins anew. */
   incarnation: z.number(),
+  /** That it was planned for. */
+  nodeCount: z.number(),
   sinceMs: z.number(),
   last: tickSchema.pick({ dueMs: true, kind: true }).nullable(),
   lastCheckpointMs: z.number(),

@@ -10,8 +10,8 @@ const KEPT = 20;
 export type DecisionSubject = 'schedule' | 'checkpoint' | 'restart' | 'quarantine' | 'drain';
 
 export class Decisions {
-  /** The last one of each subject: said again, it is no news. */
-  readonly #last = new Map<string, string>();
+  /** The last one about each job's schedule. */
+  readonly #schedules = new Map<string, string>();
 
   constructor(
     private readonly redis: Redis,
@@ -21,9 +21,7 @@ export class Decisions {
 
   /** Nothing depends on it: a failure to store it is logged. */
   note(job: string, subject: DecisionSubject, reason: string): void {
-    const topic = `${job}/${subject}`;
-    if (subject === 'schedule' && this.#last.get(topic) === reason) return;
-    this.#last.set(topic, reason);
+    if (subject === 'schedule' && !this.#isNews(job, reason)) return;
     this.log.info({ job, subject, reason }, 'decision');
     const decision = Decision.toJSON({ timeMs: this.clock.wallMs(), subject, reason });
     this.redis
@@ -32,6 +30,14 @@ export class Decisions {
       .ltrim(KEYS.decisions(job), -KEPT, -1)
       .exec()
       .catch((err) => this.log.error({ job, err }, 'decision not stored'));
+  }
+
+  /** The same interval from other figures is none: it would push out everything else. */
+  #isNews(job: string, reason: string): boolean {
+    const what = /^[^:;]*/.exec(reason)?.[0] ?? '';
+    const isNews = this.#schedules.get(job) !== what;
+    this.#schedules.set(job, what);
+    return isNews;
   }
 
   /** Newest last. */

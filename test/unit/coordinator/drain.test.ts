@@ -1,8 +1,9 @@
 /** Nodes taken out of service, generations put into quarantine, deadlines: through the whole coordinator. */
 import { HoldfastError } from '../../../core/errors';
+import { manifestKey } from '../../../core/manifest';
 import { invoke } from '../../../core/rpc/handlers';
 import { JobState, type Operation } from '../../../proto/gen/holdfast/v1/coordinator';
-import { RestartPolicy } from '../../../proto/gen/holdfast/v1/manifest';
+import { LiveMode, RestartPolicy } from '../../../proto/gen/holdfast/v1/manifest';
 import { FakeCluster, type User } from './support/cluster';
 
 let cluster: FakeCluster;
@@ -86,6 +87,37 @@ describe('a drained node', () => {
   });
 });
 
+test('checkpoints beyond the limit wait, but for those that must not', async () => {
+  await cluster.stop();
+  cluster = await FakeCluster.start(['n1', 'n2', 'n3'], undefined, { maxCheckpoints: 1 });
+  user = cluster.user();
+  const jobs = [];
+  for (const node of ['n1', 'n2', 'n3']) jobs.push(await user.submit({ nodes: [node] }));
+  const [first = '', second = '', third = ''] = jobs.map(({ id }) => id);
+  let letGo: () => void = () => {};
+  const gate = new Promise<void>((resolve) => {
+    letGo = resolve;
+  });
+  const captured = new Promise<void>((resolve) => {
+    agent('n1').overrides.set('capture', async (command) => {
+      resolve();
+      await gate;
+      return agent('n1').perform(command);
+    });
+  });
+  const held = await user.requestCheckpoint(first);
+  await captured;
+  const waiting = await user.requestCheckpoint(second);
+  const { metadata } = user;
+  const request = { job: third, stop: false, live: LiveMode.NEVER, now: true };
+  const urgent = await invoke(user.client, user.client.checkpoint, request, { metadata });
+  expect(await user.ended(urgent.operation)).toMatchObject({ phase: 'DONE' });
+  expect(agent('n2').kinds()).toEqual(['launch']);
+  letGo();
+  expect(await user.ended(held)).toMatchObject({ phase: 'DONE' });
+  expect(await user.ended(waiting)).toMatchObject({ phase: 'DONE' });
+});
+
 describe('a generation that is to blame', () => {
   test('is put into quarantine, and the next older one is restarted', async () => {
     const policy = { restartPolicy: RestartPolicy.ANY_NODES, restartBackoffMs: 1 };
@@ -129,6 +161,27 @@ describe('a generation that is to blame', () => {
     });
     expect(await user.restart(job.id)).toMatchObject({ phase: 'ABORTED', error: { code: 'OBJECT_MISSING' } });
     expect(await user.restart(job.id)).toMatchObject({ phase: 'RUNNING', generation: 1 });
+
+    // Who names it gets it, and when it works it is good again.
+    agent('n1').overrides.clear();
+    const { metadata } = user;
+    const source = { $case: 'ckptId', value: 2 } as const;
+    const request = { source, nodes: [], outputPath: '', lazy: false, deadlineMs: 0, walltimeMs: 0 };
+    const { operation } = await invoke(user.client, user.client.restart, request, { metadata });
+    expect(await user.ended(operation)).toMatchObject({ phase: 'RUNNING', generation: 2 });
+    const list = await invoke(user.client, user.client.listCheckpoints, { job: job.id }, { metadata });
+    expect(list.checkpoints.map(({ quarantine }) => quarantine)).toEqual(['', '']);
+  });
+
+  test('whose manifest cannot be read is passed over in the same restart', async () => {
+    const job = await user.submit({ nodes: ['n1'] });
+    await user.checkpoint(job.id);
+    await user.checkpoint(job.id, true);
+    await cluster.store.delete(manifestKey(job.id, 2));
+    expect(await user.restart(job.id)).toMatchObject({ phase: 'RUNNING', generation: 1 });
+    expect(await decisions(job.id)).toContainEqual(
+      expect.stringMatching(/^quarantine: generation 2 \(checkpoint 2\): OBJECT_MISSING: /),
+    );
   });
 });
 

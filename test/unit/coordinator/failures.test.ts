@@ -1,13 +1,16 @@
 /** The failure rate: what is counted, and that it survives; generations that are to blame; back-off. */
 import { mkdtemp, rm } from 'node:fs/promises';
 import { Redis } from 'ioredis';
+import type { Context } from '../../../coordinator/context';
 import { mtbfMs } from '../../../coordinator/failures/estimate';
+import { followFailures } from '../../../coordinator/failures/follow';
 import { FailureTally } from '../../../coordinator/failures/tally';
 import { backoffMs, decideAfterLoss } from '../../../coordinator/jobs/policy';
 import { openRedis } from '../../../coordinator/redis/open';
 import { chooseGeneration, judge } from '../../../coordinator/restart/generations';
+import { Signal } from '../../../coordinator/signal';
 import type { ErrorCode } from '../../../core/errors';
-import { Job } from '../../../proto/gen/holdfast/v1/coordinator';
+import { Job, Node } from '../../../proto/gen/holdfast/v1/coordinator';
 import { RestartPolicy } from '../../../proto/gen/holdfast/v1/manifest';
 import { ManualClock } from './support/manualClock';
 
@@ -45,6 +48,31 @@ test('failures and uptime are counted, and survive the coordinator', async () =>
     await opened.close();
     await rm(directory, { recursive: true, force: true });
   }
+});
+
+test('what counts as a failure: a loss that nobody wanted, and that is not our own', () => {
+  const alive = new Set(['n1', 'n2', 'n3']);
+  const [lost, changed] = [new Signal<string>(), new Signal<Node>()];
+  const counted: string[] = [];
+  const nodes = () => ['n1', 'n2', 'n3'].map((name) => ({ name, alive: alive.has(name) }));
+  const drained = { sinceMs: 1, reason: '', restart: false };
+  const failures = {
+    setNodes: async (count: number) => counted.push(`${count} nodes`),
+    nodeLost: async (isAll: boolean) => counted.push(isAll ? 'all' : 'one'),
+    keep: () => () => {},
+  };
+  const drains = { find: (name: string) => (name === 'n2' ? drained : undefined) };
+  const context = { failures, drains, fleet: { nodes, lost, changed } } as unknown as Context;
+  const stop = followFailures(context);
+  for (const name of ['n1', 'n2', 'n3']) {
+    alive.delete(name);
+    changed.emit(Node.fromPartial({ name }));
+    lost.emit(name);
+  }
+  expect(counted).toEqual(['2 nodes', 'one', '1 nodes', '0 nodes', 'all']);
+  stop();
+  lost.emit('n1');
+  expect(counted).toHaveLength(5);
 });
 
 describe('which generation a restart begins from', () => {

@@ -175,6 +175,29 @@ test('an adaptive schedule follows what a checkpoint costs, and what fails', asy
   expect(await site.decisions('j-1')).toHaveLength(11);
 });
 
+test('an adaptive schedule becomes denser when a job grows', async () => {
+  await site.run('j-1', { adaptive: true });
+  await site.ring('j-1');
+  await site.end('j-1', COST);
+  const alone = site.next('j-1')?.dueMs ?? 0;
+  const tree = (number: number) => ({
+    ...{ treeId: `m${number}`, node: `n${number}`, rootPid: 1, main: false },
+  });
+  const joined = [2, 3, 4].map(tree);
+  await site.context.jobs.update('j-1', ({ trees }) => ({ trees: [...trees, ...joined] }));
+  expect(site.next('j-1')?.reason).toMatch(/^interval 1526 s: cost 1.8 s, MTBF 180 h on 4 nodes/);
+  expect(site.rings.get('j-1')?.dueMs).toBeLessThan(alone);
+});
+
+test('the same interval from other figures is no decision worth keeping', async () => {
+  await site.run('j-1', { adaptive: true });
+  for (let i = 0; i < 3; i++) {
+    await site.ring('j-1');
+    await site.end('j-1', COST);
+  }
+  expect(await site.decisions('j-1')).toHaveLength(2);
+});
+
 test('jobs that are due together begin one after the other', async () => {
   for (const id of ['j-1', 'j-2', 'j-3']) await site.run(id, { intervalMs: HOUR });
   const starts = ['j-1', 'j-2', 'j-3'].map((id) => (site.next(id)?.startMs ?? 0) - clock.wallMs() - HOUR);

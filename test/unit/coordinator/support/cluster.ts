@@ -5,6 +5,7 @@ import { mkdtemp, rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import { credentials, type Metadata } from '@grpc/grpc-js';
 import { type Coordinator, startCoordinator } from '../../../../coordinator/main';
+import type { CoordinatorOptionsInput } from '../../../../coordinator/options';
 import type { FaultPoint } from '../../../../core/faults';
 import { invoke } from '../../../../core/rpc/handlers';
 import { identityMetadata } from '../../../../core/rpc/identity';
@@ -34,17 +35,19 @@ export class FakeCluster {
   private constructor(
     readonly directory: string,
     readonly store: ObjectStore,
+    private readonly more: Partial<CoordinatorOptionsInput>,
   ) {}
 
   /** @param fault of core/faults.ts: the coordinator is a process of its own, which dies there */
   static async start(
     nodes: readonly string[],
     fault?: FaultPoint | `${FaultPoint}:error`,
+    more: Partial<CoordinatorOptionsInput> = {},
   ): Promise<FakeCluster> {
     const directory = await mkdtemp('/tmp/hf-');
     const store = openStore(`file://${join(directory, 'store')}`);
     await store.open();
-    const cluster = new FakeCluster(directory, store);
+    const cluster = new FakeCluster(directory, store, more);
     if (fault === undefined) await cluster.startCoordinator();
     else await cluster.startProcess(fault);
     await Promise.all(nodes.map((node) => cluster.addAgent(node).connect()));
@@ -61,6 +64,7 @@ export class FakeCluster {
       leaseMs: LEASE_MS,
       heartbeatMs: 50,
       logLevel: process.env.HOLDFAST_TEST_LOG ?? 'silent',
+      ...this.more,
     };
   }
 
