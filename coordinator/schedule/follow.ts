@@ -94,7 +94,13 @@ function learn(context: Context, { operation }: OperationRecord): void {
     lastCheckpointMs: Math.max(known.lastCheckpointMs, operation.startedMs),
   };
   const job = context.jobs.get(operation.job);
-  keep(context, job.id, depends(job) ? planned(context, job, measured) : measured);
+  const isMovable = depends(job) && !isDue(context, known);
+  keep(context, job.id, isMovable ? planned(context, job, measured) : measured);
+}
+
+/** It rings, or has to: whatever changes now is for the one after it (S1). */
+function isDue({ clock }: Context, { next }: ScheduleRecord): boolean {
+  return next !== null && next.dueMs <= clock.wallMs();
 }
 
 /** On what a checkpoint costs. */
@@ -104,10 +110,11 @@ function depends(job: Job): boolean {
 
 function replan(context: Context, job: Job): void {
   const known = context.schedules.find(job.id);
-  if (known !== undefined && known.next !== null) keep(context, job.id, planned(context, job, known));
+  if (known === undefined || known.next === null || isDue(context, known)) return;
+  keep(context, job.id, planned(context, job, known));
 }
 
-function keep(context: Context, job: string, record: ScheduleRecord): void {
+export function keep(context: Context, job: string, record: ScheduleRecord): void {
   const before = context.schedules.find(job)?.next ?? null;
   const hasMoved = before?.dueMs !== record.next?.dueMs || before?.startMs !== record.next?.startMs;
   context.schedules.save(job, record).catch((err) => context.log.error({ job, err }, 'schedule not stored'));

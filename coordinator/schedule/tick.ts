@@ -6,7 +6,7 @@ import { type Job, JobState } from '../../proto/gen/holdfast/v1/coordinator';
 import { LiveMode } from '../../proto/gen/holdfast/v1/manifest';
 import type { Context } from '../context';
 import { newRecord } from '../operations/enqueue';
-import { inputOf, planned, ring } from './follow';
+import { inputOf, keep, planned, ring } from './follow';
 import { missedBetween, type TickKind } from './plan';
 import type { ScheduleRecord } from './table';
 
@@ -41,8 +41,7 @@ export async function tick(context: Context, id: string, dueMs: number): Promise
   const next = planned(context, job, { ...record, last: { dueMs, kind: due.kind } });
   if (skipped !== null) {
     decisions.note(id, 'checkpoint', `skipped: ${skipped}`);
-    await schedules.save(id, next);
-    ring(context, id, next);
+    keep(context, id, next);
     return { skipped };
   }
   if (missed > 0) decisions.note(id, 'checkpoint', `makes up for ${missed + 1} ticks that were missed`);

@@ -175,6 +175,22 @@ test('an adaptive schedule follows what a checkpoint costs, and what fails', asy
   expect(await site.decisions('j-1')).toHaveLength(11);
 });
 
+test('a tick that is due is not moved by what becomes known before it is taken', async () => {
+  await site.run('j-1', { intervalMs: MINUTE }, { deadlineMs: clock.wallMs() + HOUR });
+  await site.ring('j-1');
+  const due = site.next('j-1');
+  clock.advance(1.5 * MINUTE);
+  await site.end('j-1', COST);
+  expect(site.next('j-1')).toEqual(due);
+  expect(await site.ring('j-1')).toHaveProperty('operation');
+
+  await site.run('j-2', { adaptive: true });
+  const adaptive = site.next('j-2');
+  clock.advance(HOUR);
+  await site.context.failures.nodeLost(false);
+  expect(site.next('j-2')).toEqual(adaptive);
+});
+
 test('an adaptive schedule becomes denser when a job grows', async () => {
   await site.run('j-1', { adaptive: true });
   await site.ring('j-1');
