@@ -64,8 +64,7 @@ function begin(context: Context, job: Job, isStart: boolean): void {
   const known = context.schedules.find(job.id);
   const isWanted = job.state === JobState.RUNNING && isScheduled(job.spec, job.deadlineMs);
   if (!isWanted) {
-    // What one costs is still true if it is restarted.
-    if (known !== undefined && known.next !== null) keep(context, job.id, { ...known, next: null });
+    if (known !== undefined) end(context, job, known);
     return;
   }
   const isSameRun = known !== undefined && known.incarnation === job.incarnation;
@@ -81,6 +80,15 @@ function begin(context: Context, job: Job, isStart: boolean): void {
   };
   const record = planned(context, job, isSameRun ? known : fresh);
   if (record.next !== null || !isSameRun) keep(context, job.id, record);
+}
+
+/** What one costs is still true if it is restarted; few jobs are that have ended by themselves. */
+function end(context: Context, job: Job, known: ScheduleRecord): void {
+  if (known.next !== null) keep(context, job.id, { ...known, next: null });
+  if (job.state !== JobState.COMPLETED && job.state !== JobState.FAILED) return;
+  context.schedules
+    .remove(job.id)
+    .catch((err) => context.log.error({ job: job.id, err }, 'schedule not removed'));
 }
 
 /** A checkpoint tells what one costs, and that work was saved. */

@@ -6,6 +6,8 @@ import type { Clock } from '../clock';
 import { KEYS } from './keys';
 
 const KEPT = 20;
+/** After the last one; as long as operations. */
+const KEPT_DAYS = 30;
 
 export type DecisionSubject = 'schedule' | 'checkpoint' | 'restart' | 'quarantine' | 'drain';
 
@@ -28,6 +30,7 @@ export class Decisions {
       .multi()
       .rpush(KEYS.decisions(job), JSON.stringify(decision))
       .ltrim(KEYS.decisions(job), -KEPT, -1)
+      .expire(KEYS.decisions(job), KEPT_DAYS * 86_400)
       .exec()
       .catch((err) => this.log.error({ job, err }, 'decision not stored'));
   }

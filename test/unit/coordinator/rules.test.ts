@@ -154,6 +154,17 @@ test('one job has one operation at a time; other jobs do not wait (E2)', async (
   expect(locks.isBusy('a')).toBe(false);
 });
 
+test('any number may wait until a job is idle, and none of them makes it busy', async () => {
+  const locks = new JobLocks();
+  let open: () => void = () => {};
+  const work = locks.run('a', () => new Promise<void>((resolve) => (open = resolve)));
+  const waiting = Promise.all([locks.untilIdle('a'), locks.untilIdle('a'), locks.untilIdle('b')]);
+  await locks.untilIdle('b');
+  open();
+  await Promise.all([work, waiting]);
+  expect(locks.isBusy('a')).toBe(false);
+});
+
 test('an operation that begins while all are stopped is stopped at once', () => {
   const running = new RunningOperations();
   const aborted: string[] = [];

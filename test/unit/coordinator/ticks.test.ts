@@ -236,6 +236,15 @@ test('a job that is restarted begins its schedule anew, and keeps what is known 
   expect(site.next('j-1')?.dueMs).toBeGreaterThan(clock.wallMs());
 });
 
+test('of a job that has ended nothing is kept', async () => {
+  await site.run('j-1', { intervalMs: HOUR });
+  await site.context.jobs.update('j-1', () => ({ state: JobState.COMPLETED }));
+  expect(site.rings.size).toBe(0);
+  site.stop();
+  site = await Site.start();
+  expect(site.context.schedules.all()).toEqual([]);
+});
+
 test('a job that was only cut off goes on with its schedule', async () => {
   await site.run('j-1', { intervalMs: HOUR });
   await site.context.jobs.update('j-1', () => ({ state: JobState.LOST }));
@@ -252,6 +261,24 @@ test('after an absence a due tick is made at once, once, and says for how many',
   expect(await site.ring('j-1')).toHaveProperty('operation');
   expect(await site.decisions('j-1')).toContain('checkpoint: makes up for 5 ticks that were missed');
   expect(site.next('j-1')?.dueMs).toBe(1_000_000 + 6 * MINUTE);
+});
+
+test.each([
+  ['2026-03-28T12:00Z', ['2026-03-29T01:30Z', '2026-03-30T01:30Z', '2026-03-31T01:30Z']],
+  ['2026-10-23T12:00Z', ['2026-10-24T01:30Z', '2026-10-25T02:30Z', '2026-10-26T02:30Z']],
+])('a calendar holds across a change of the clock and restarts, from %s', async (from, expected) => {
+  clock.advance(Date.parse(from) - clock.wallMs());
+  await site.run('j-1', { cron: '30 3 * * *', timeZone: 'Europe/Berlin' });
+  const made: string[] = [];
+  for (let day = 0; day < expected.length; day++) {
+    site.stop();
+    clock.advance(HOUR);
+    site = await Site.start();
+    expect(await site.ring('j-1')).toHaveProperty('operation');
+    made.push(new Date(clock.wallMs()).toISOString().replace(':00.000Z', 'Z'));
+    await site.end('j-1', COST);
+  }
+  expect(made).toEqual(expected);
 });
 
 const SEED = Number(process.env.HOLDFAST_TEST_SEED ?? 20_260_329);
