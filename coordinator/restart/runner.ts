@@ -89,6 +89,8 @@ export class RestartRunner {
       decisions: this.#placements.map(({ reason }) => reason),
       trees: this.#placedTrees(),
     });
+    const { generation, decisions } = this.record.operation;
+    context.decisions.note(job.id, 'restart', `from generation ${generation}: ${decisions.join('; ')}`);
     const hosts = nodesOf(context.jobs.get(job.id)).filter((node) => context.fleet.isAlive(node));
     signal.throwIfAborted();
     await this.#drive(beginRestart(nodes, hosts));

@@ -57,8 +57,11 @@ describe('a drained node', () => {
     });
     expect(now.trees.map(({ node }) => node)).toEqual(['n1', 'n3']);
     expect(agent('n2').trees.size).toBe(0);
-    expect((await decisions(job.id)).at(-1)).toMatch(
-      /node n2 is drained: checkpoint 1 is restarted on other/,
+    expect(await decisions(job.id)).toEqual(
+      expect.arrayContaining([
+        expect.stringMatching(/^drain: node n2 is drained: checkpoint 1 is restarted on other nodes/),
+        'restart: from generation 1: n1 stays: it is alive and capable; n2 → n3: it is drained',
+      ]),
     );
   });
 
@@ -142,8 +145,9 @@ describe('a generation that is to blame', () => {
     ]);
     const told = await decisions(job.id);
     expect(told[0]).toMatch(/^restart: node n2 was lost; restarting from generation 2$/);
-    expect(told[1]).toMatch(/^quarantine: generation 2 \(checkpoint 2\): CORRUPT: /);
-    expect(told[2]).toMatch(
+    expect(told[1]).toBe('restart: from generation 2: n2 → n1: it is not connected');
+    expect(told[2]).toMatch(/^quarantine: generation 2 \(checkpoint 2\): CORRUPT: /);
+    expect(told[3]).toMatch(
       /restarting from generation 1, the newest that is not in quarantine \(2: CORRUPT/,
     );
     // A number that was given is not given again, and progress ends the back-off.
