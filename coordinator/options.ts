@@ -43,6 +43,8 @@ const schema = z
     restartWaitMs: z.number().int().min(0).default(600_000),
     /** [HOST:]PORT for metrics and health; absent: none. */
     metrics: metricsAddress.optional(),
+    /** At work at the same time, in the whole cluster. */
+    maxCheckpoints: z.number().int().min(1).max(1_000).default(16),
     /** Of jobs that have no policy of their own. */
     retention: z
       .object(
@@ -79,6 +81,7 @@ export const COORDINATOR_SETTINGS = {
   socket: 'toolsSocket',
   lease: 'leaseMs',
   'restart-wait': 'restartWaitMs',
+  'max-checkpoints': 'maxCheckpoints',
   keep: 'retention',
   'gc-every': 'gcIntervalMs',
   'gc-grace': 'gcGraceMs',
@@ -90,6 +93,7 @@ export const COORDINATOR_SETTINGS = {
 /** These take effect without a restart. */
 export const COORDINATOR_RELOADABLE = [
   'restart-wait',
+  'max-checkpoints',
   'keep',
   'gc-grace',
   'user-quota',

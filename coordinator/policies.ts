@@ -3,14 +3,15 @@ import type { CoordinatorOptions } from './options';
 
 export type Policies = Pick<
   CoordinatorOptions,
-  'restartWaitMs' | 'retention' | 'gcGraceMs' | 'userQuotaBytes'
+  'restartWaitMs' | 'maxCheckpoints' | 'retention' | 'gcGraceMs' | 'userQuotaBytes'
 >;
 
 export function policiesOf({
   restartWaitMs,
+  maxCheckpoints,
   retention,
   gcGraceMs,
   userQuotaBytes,
 }: CoordinatorOptions): Policies {
-  return { restartWaitMs, retention, gcGraceMs, userQuotaBytes };
+  return { restartWaitMs, maxCheckpoints, retention, gcGraceMs, userQuotaBytes };
 }

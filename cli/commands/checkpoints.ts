@@ -29,6 +29,7 @@ function columns(nowMs: number): Column<CheckpointSummary>[] {
     { title: 'CAPTURED', cell: (checkpoint) => formatSize(checkpoint.capturedBytes), align: 'right' },
     { title: 'UPLOADED', cell: (checkpoint) => formatSize(checkpoint.uploadedBytes), align: 'right' },
     { title: 'HELD', cell: (checkpoint) => formatDuration(checkpoint.heldMs), align: 'right' },
+    { title: 'STATE', cell: ({ quarantine }) => (quarantine === '' ? 'good' : 'QUARANTINE') },
     { title: 'TOOK', cell: (checkpoint) => formatDuration(checkpoint.durationMs), align: 'right' },
     { title: 'PINNED', cell: (checkpoint) => (checkpoint.pinned ? 'pinned' : '') },
   ];

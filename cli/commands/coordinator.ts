@@ -6,7 +6,7 @@ import { addConfig, configurationOf } from '../configuration/daemon';
 import { announce, runDaemon } from '../daemon';
 import { addJson, type JsonOption } from '../options';
 import { parsePolicy } from '../policy';
-import { parseDuration, parseHostPort, parseInterval, parsePath, parseSize } from '../values';
+import { parseCount, parseDuration, parseHostPort, parseInterval, parsePath, parseSize } from '../values';
 
 const HELP = `
 Runs in the foreground. One line on stdout tells that it is ready; its log goes to stderr. SIGTERM and SIGINT
@@ -84,6 +84,11 @@ export function addCoordinator(program: Command): void {
       new Option('--metrics <host:port>', 'serve metrics and health here; HOST is 127.0.0.1 without one').env(
         'HOLDFAST_METRICS',
       ),
+    )
+    .addOption(
+      new Option('--max-checkpoints <n>', 'checkpoints in flight at most (default: 16)')
+        .env('HOLDFAST_MAX_CHECKPOINTS')
+        .argParser(parseCount),
     )
     .option('--keep <policy>', 'retention policy of jobs that have none (default: all)', parsePolicy)
     .option('--gc-every <interval>', 'how often the whole store is swept (default: 1h)', parseInterval)

@@ -64,15 +64,25 @@ export class Catalog {
     );
   }
 
-  /** Of the newest that is still there: the last one may have been removed. @throws HoldfastError as manifest() */
-  async newestManifest({ id, lastGeneration }: Job): Promise<Manifest> {
+  /**
+   * The job's last generation; 0 when that was removed, or there was none. In doubt it is there.
+   * @param known of the job, from list()
+   */
+  async lastExisting(
+    { id, lastGeneration }: Pick<Job, 'id' | 'lastGeneration'>,
+    known: readonly Pick<CheckpointSummary, 'generation'>[],
+  ): Promise<number> {
+    if (lastGeneration === 0 || known.some(({ generation }) => generation === lastGeneration))
+      return lastGeneration;
     try {
-      return await this.manifest(id, lastGeneration);
-    } catch (thrown) {
-      const older = (await this.list(id)).map(({ generation }) => generation);
-      const isRemoved = toHoldfastError(thrown).code === 'NOT_FOUND' && !older.includes(lastGeneration);
-      if (!isRemoved || older.length === 0) throw thrown;
-      return this.manifest(id, Math.max(...older));
+      const found = await this.store.stat(manifestKey(id, lastGeneration));
+      return found === null ? 0 : lastGeneration;
+    } catch (err) {
+      this.log.warn(
+        { job: id, generation: lastGeneration, err },
+        'whether the last generation is there is not known',
+      );
+      return lastGeneration;
     }
   }
 

@@ -97,6 +97,10 @@ export function jobFrom(manifest: Manifest, id: string, reason: string): Job {
     filling: [],
     addressAliases: [],
     restoredGeneration: 0,
+    schedule: undefined,
+    decisions: [],
+    restartsSinceCommit: 0,
+    deadlineMs: 0,
   };
 }
 

@@ -84,6 +84,8 @@ export function summarize(
     uid: header?.spec?.uid ?? 0,
     epoch: header?.epoch ?? 0,
     pinned: false,
+    quarantine: '',
+    failedRestarts: 0,
   };
 }
 

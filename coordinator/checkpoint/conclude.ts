@@ -41,7 +41,7 @@ function isStop({ request }: OperationRecord): boolean {
 function afterCommit(job: Job, record: OperationRecord, nowMs: number): Partial<Job> {
   const lastGeneration = Math.max(job.lastGeneration, record.operation.generation);
   // Its memory was whole (R3): whatever it was restarted from is not read any more.
-  const committed = { lastGeneration, restoredGeneration: 0 };
+  const committed = { lastGeneration, restoredGeneration: 0, restartsSinceCommit: 0 };
   if (!isStop(record) || isEnded(job)) return committed;
   const reason = `stopped at checkpoint ${record.operation.ckptId}`;
   return { ...committed, state: JobState.STOPPED, reason, trees: [], endedMs: nowMs };

@@ -13,23 +13,48 @@ import { isOver, type OperationRecord } from '../state/operations';
 
 /** Whatever happens is in the record at the end; this rejects only when that cannot be stored. */
 export async function runOperation(context: Context, id: string): Promise<OperationRecord> {
-  const { operation } = await context.operations.get(id);
-  const { job } = operation;
-  return logging({ operation: id, job }, () => locked(context, id, job));
+  const queued = await context.operations.get(id);
+  const { job } = queued.operation;
+  return logging({ operation: id, job }, () => admitted(context, queued));
 }
 
-function locked(context: Context, id: string, job: string): Promise<OperationRecord> {
-  return context.locks.run(job, async () => {
-    const record = await context.operations.get(id);
-    if (isOver(record)) return record;
-    try {
-      return await start(context, record);
-    } catch (thrown) {
-      // It touched nothing: the coordinator of after the next start begins it anew.
-      if (toHoldfastError(thrown).code === 'COORDINATOR_UNAVAILABLE') return record;
-      return endUnstarted(context, await context.operations.get(id), thrown);
-    }
-  });
+async function admitted(context: Context, queued: OperationRecord): Promise<OperationRecord> {
+  const { id, job } = queued.operation;
+  let leave: () => void;
+  try {
+    leave = await admit(context, queued);
+  } catch {
+    // The coordinator is stopping: the next one begins it.
+    return queued;
+  }
+  try {
+    return await context.locks.run(job, () => locked(context, id));
+  } finally {
+    leave();
+  }
+}
+
+async function locked(context: Context, id: string): Promise<OperationRecord> {
+  const record = await context.operations.get(id);
+  if (isOver(record)) return record;
+  try {
+    return await start(context, record);
+  } catch (thrown) {
+    // It touched nothing: the coordinator of after the next start begins it anew.
+    if (toHoldfastError(thrown).code === 'COORDINATOR_UNAVAILABLE') return record;
+    return endUnstarted(context, await context.operations.get(id), thrown);
+  }
+}
+
+/** A checkpoint takes its place among those in flight, but no place while it only waits for its own job. */
+async function admit({ gate, locks }: Context, { operation, request }: OperationRecord): Promise<() => void> {
+  if (request.kind !== 'checkpoint') return () => {};
+  for (;;) {
+    await locks.untilIdle(operation.job);
+    const leave = await gate.enter(request.urgency);
+    if (!locks.isBusy(operation.job)) return leave;
+    leave();
+  }
 }
 
 async function start(context: Context, record: OperationRecord): Promise<OperationRecord> {

@@ -107,11 +107,16 @@ export function holdsFor(
   isAsked: boolean,
 ): Map<number, string> {
   return holdsOf({
-    ...{ job, pinned, isAsked },
+    ...{ job, pinned, isAsked, quarantined: quarantinedOf(summaries) },
     generations: generations.map(({ generation }) => generation),
     restarts: restartsOf(context, job.id, summaries),
     exported: context.transfers.exportedOf(job.id),
   });
+}
+
+function quarantinedOf(summaries: readonly CheckpointSummary[]): Set<number> {
+  const quarantined = summaries.filter(({ quarantine }) => quarantine !== '');
+  return new Set(quarantined.map(({ generation }) => generation));
 }
 
 /** By operation: the generation that it was asked to restart from. */

@@ -7,6 +7,8 @@ export interface HoldsInput {
   /** Numbers of all generations there are. */
   readonly generations: readonly number[];
   readonly pinned: ReadonlySet<number>;
+  /** Those that the job is not restarted from by itself. */
+  readonly quarantined: ReadonlySet<number>;
   /** Generations that open restarts name, by operation. */
   readonly restarts: ReadonlyMap<string, number>;
   /** Generations that exports read right now. */
@@ -23,15 +25,20 @@ const isInterrupted = ({ state }: Job): boolean => state === JobState.STOPPED ||
 
 /** The reason for each generation that stays. */
 export function holdsOf(input: HoldsInput): Map<number, string> {
-  const { job, generations, pinned, restarts, exported, isAsked = false } = input;
+  const { job, generations, pinned, quarantined, restarts, exported, isAsked = false } = input;
   const holds = new Map<number, string>();
   for (const generation of exported) holds.set(generation, 'an export reads it');
   for (const [operation, generation] of restarts)
     holds.set(generation, `operation ${operation} restarts the job from it`);
   if (job.restoredGeneration > 0 && mayRun(job))
     holds.set(job.restoredGeneration, 'the job runs from it, and has committed none since');
-  if (generations.length > 0 && (mayRun(job) || (isInterrupted(job) && !isAsked)))
-    holds.set(Math.max(...generations), `the newest, which the job may need (${stateName(job)})`);
+  if (mayRun(job) || (isInterrupted(job) && !isAsked)) {
+    const need = `which the job may need (${stateName(job)})`;
+    const good = generations.filter((generation) => !quarantined.has(generation));
+    if (good.length > 0) holds.set(Math.max(...good), `the newest that is not in quarantine, ${need}`);
+    // Also one in quarantine: the next checkpoint builds on it (M3).
+    if (generations.length > 0) holds.set(Math.max(...generations), `the newest, ${need}`);
+  }
   for (const generation of pinned) holds.set(generation, 'pinned');
   return holds;
 }

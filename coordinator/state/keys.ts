@@ -26,6 +26,14 @@ export const KEYS = {
   condemned: (job: string) => `holdfast:condemned:${job}`,
   /** hash: job id → usage as JSON (retention/usage.ts) */
   usage: 'holdfast:usage',
+  /** hash: job id → JSON, of jobs with a schedule (schedule/table.ts) */
+  schedules: 'holdfast:schedules',
+  /** list per job: its last decisions as JSON, newest last (state/decisions.ts) */
+  decisions: (job: string) => `holdfast:decisions:${job}`,
+  /** hash: failures and uptime of all nodes (failures/tally.ts) */
+  failures: 'holdfast:failures',
+  /** hash: node name → DrainState as JSON (state/drains.ts) */
+  drains: 'holdfast:drains',
 } as const;
 
 export const QUEUE_PREFIX = 'holdfast:queue';

@@ -62,12 +62,12 @@ test('a coordinator takes over policies and log level; the rest waits for a rest
   expect(() => reloaded(now, { ...next, leaseMs: 1 })).toThrow(/coordinator setting lease/);
 });
 
-test('a coordinator takes over the policy of retention, grace and quota; the period of sweeps waits', () => {
+test('a coordinator takes over limit, policy of retention, grace and quota; the period of sweeps waits', () => {
   const now = parseCoordinatorOptions(COORDINATOR);
   const retention = { ...KEEP_ALL, keepLast: 3 };
-  const policies = { retention, gcGraceMs: 1000, userQuotaBytes: 1 << 30 };
+  const policies = { maxCheckpoints: 2, retention, gcGraceMs: 1000, userQuotaBytes: 1 << 30 };
   const change = reloaded(now, { ...COORDINATOR, ...policies, gcIntervalMs: 5000 });
-  expect(change.reloaded).toEqual(['keep', 'gc-grace', 'user-quota']);
+  expect(change.reloaded).toEqual(['max-checkpoints', 'keep', 'gc-grace', 'user-quota']);
   expect(change.needRestart).toEqual(['gc-every']);
   expect(policiesOf(change.options)).toMatchObject(policies);
 });

@@ -220,6 +220,36 @@ export interface Job {
   filling: MemoryFilling[];
   /** The generation it was last restarted from, until it has committed one since; 0: none. */
   restoredGeneration: number;
+  /**
+   * Its next checkpoint by schedule, absent when none is planned, and the last
+   * decisions about it, newest last. Told with a job, kept elsewhere.
+   */
+  schedule: Schedule | undefined;
+  decisions: Decision[];
+  /** Automatic ones since the last checkpoint was committed. */
+  restartsSinceCommit: number;
+  /** of this run; 0: none */
+  deadlineMs: number;
+  _unknownFields?: { [key: number]: Uint8Array[] } | undefined;
+}
+
+export interface Schedule {
+  /** what the schedule says */
+  dueMs: number;
+  /** when it begins: staggered against other jobs */
+  startMs: number;
+  /** "every", "cron", "auto" or "deadline" */
+  kind: string;
+  reason: string;
+  _unknownFields?: { [key: number]: Uint8Array[] } | undefined;
+}
+
+/** What was decided about a job, and why. */
+export interface Decision {
+  timeMs: number;
+  /** "schedule", "checkpoint", "restart", "quarantine" or "drain" */
+  subject: string;
+  reason: string;
   _unknownFields?: { [key: number]: Uint8Array[] } | undefined;
 }
 
@@ -314,6 +344,16 @@ export interface Node {
   alive: boolean;
   lastSeenMs: number;
   version: string;
+  /** absent: open for jobs */
+  drain: DrainState | undefined;
+  _unknownFields?: { [key: number]: Uint8Array[] } | undefined;
+}
+
+export interface DrainState {
+  sinceMs: number;
+  reason: string;
+  /** its jobs are restarted on other nodes */
+  restart: boolean;
   _unknownFields?: { [key: number]: Uint8Array[] } | undefined;
 }
 
@@ -342,6 +382,10 @@ export interface CheckpointSummary {
   epoch: number;
   /** retention never removes it */
   pinned: boolean;
+  /** Why it is not restarted from by itself any more; empty: it is. */
+  quarantine: string;
+  /** for a reason that may lie in it */
+  failedRestarts: number;
   _unknownFields?: { [key: number]: Uint8Array[] } | undefined;
 }
 
@@ -372,6 +416,8 @@ export interface CheckpointRequest {
   /** end the job at the release: every node has captured it, nothing is committed yet */
   stop: boolean;
   live: LiveMode;
+  /** not limited by how many others are in flight */
+  now: boolean;
   _unknownFields?: { [key: number]: Uint8Array[] } | undefined;
 }
 
@@ -391,6 +437,9 @@ export interface RestartRequest {
   outputPath: string;
   /** Lets the job go before its memory is there; it is filled while it runs. */
   lazy: boolean;
+  /** As in JobSpec, for the run that begins; both 0: it has no such end. */
+  deadlineMs: number;
+  walltimeMs: number;
   _unknownFields?: { [key: number]: Uint8Array[] } | undefined;
 }
 
@@ -647,6 +696,29 @@ export interface RemoveCheckpointResponse {
   _unknownFields?: { [key: number]: Uint8Array[] } | undefined;
 }
 
+export interface DrainRequest {
+  node: string;
+  reason: string;
+  /** once checkpointed, its jobs go on elsewhere */
+  restart: boolean;
+  _unknownFields?: { [key: number]: Uint8Array[] } | undefined;
+}
+
+export interface DrainResponse {
+  /** the checkpoints that were begun */
+  operations: string[];
+  _unknownFields?: { [key: number]: Uint8Array[] } | undefined;
+}
+
+export interface UndrainRequest {
+  node: string;
+  _unknownFields?: { [key: number]: Uint8Array[] } | undefined;
+}
+
+export interface UndrainResponse {
+  _unknownFields?: { [key: number]: Uint8Array[] } | undefined;
+}
+
 function createBasePlacedTree(): PlacedTree {
   return { treeId: "", node: "", rootPid: 0, main: false, _unknownFields: {} };
 }
@@ -805,6 +877,10 @@ function createBaseJob(): Job {
     addressAliases: [],
     filling: [],
     restoredGeneration: 0,
+    schedule: undefined,
+    decisions: [],
+    restartsSinceCommit: 0,
+    deadlineMs: 0,
     _unknownFields: {},
   };
 }
@@ -855,6 +931,18 @@ export const Job: MessageFns<Job> = {
     }
     if (message.restoredGeneration !== 0) {
       writer.uint32(120).int64(message.restoredGeneration);
+    }
+    if (message.schedule !== undefined) {
+      Schedule.encode(message.schedule, writer.uint32(402).fork()).join();
+    }
+    for (const v of message.decisions) {
+      Decision.encode(v!, writer.uint32(410).fork()).join();
+    }
+    if (message.restartsSinceCommit !== 0) {
+      writer.uint32(416).int32(message.restartsSinceCommit);
+    }
+    if (message.deadlineMs !== 0) {
+      writer.uint32(424).int64(message.deadlineMs);
     }
     if (message._unknownFields !== undefined) {
       for (const [key, values] of globalThis.Object.entries(message._unknownFields)) {
@@ -1000,6 +1088,38 @@ export const Job: MessageFns<Job> = {
             message.restoredGeneration = longToNumber(reader.int64());
             continue;
           }
+          case 50: {
+            if (tag !== 402) {
+              break;
+            }
+
+            message.schedule = Schedule.decode(reader, reader.uint32());
+            continue;
+          }
+          case 51: {
+            if (tag !== 410) {
+              break;
+            }
+
+            message.decisions.push(Decision.decode(reader, reader.uint32()));
+            continue;
+          }
+          case 52: {
+            if (tag !== 416) {
+              break;
+            }
+
+            message.restartsSinceCommit = reader.int32();
+            continue;
+          }
+          case 53: {
+            if (tag !== 424) {
+              break;
+            }
+
+            message.deadlineMs = longToNumber(reader.int64());
+            continue;
+          }
         }
         if ((tag & 7) === 4 || tag === 0) {
           break;
@@ -1067,6 +1187,20 @@ export const Job: MessageFns<Job> = {
         : isSet(object.restored_generation)
         ? globalThis.Number(object.restored_generation)
         : 0,
+      schedule: isSet(object.schedule) ? Schedule.fromJSON(object.schedule) : undefined,
+      decisions: globalThis.Array.isArray(object?.decisions)
+        ? object.decisions.map((e: any) => Decision.fromJSON(e))
+        : [],
+      restartsSinceCommit: isSet(object.restartsSinceCommit)
+        ? globalThis.Number(object.restartsSinceCommit)
+        : isSet(object.restarts_since_commit)
+        ? globalThis.Number(object.restarts_since_commit)
+        : 0,
+      deadlineMs: isSet(object.deadlineMs)
+        ? globalThis.Number(object.deadlineMs)
+        : isSet(object.deadline_ms)
+        ? globalThis.Number(object.deadline_ms)
+        : 0,
     };
   },
 
@@ -1117,6 +1251,18 @@ export const Job: MessageFns<Job> = {
     if (message.restoredGeneration !== 0) {
       obj.restoredGeneration = Math.round(message.restoredGeneration);
     }
+    if (message.schedule !== undefined) {
+      obj.schedule = Schedule.toJSON(message.schedule);
+    }
+    if (message.decisions?.length) {
+      obj.decisions = message.decisions.map((e) => Decision.toJSON(e));
+    }
+    if (message.restartsSinceCommit !== 0) {
+      obj.restartsSinceCommit = Math.round(message.restartsSinceCommit);
+    }
+    if (message.deadlineMs !== 0) {
+      obj.deadlineMs = Math.round(message.deadlineMs);
+    }
     return obj;
   },
 
@@ -1140,6 +1286,274 @@ export const Job: MessageFns<Job> = {
     message.addressAliases = object.addressAliases?.map((e) => AddressAlias.fromPartial(e)) || [];
     message.filling = object.filling?.map((e) => MemoryFilling.fromPartial(e)) || [];
     message.restoredGeneration = object.restoredGeneration ?? 0;
+    message.schedule = (object.schedule !== undefined && object.schedule !== null)
+      ? Schedule.fromPartial(object.schedule)
+      : undefined;
+    message.decisions = object.decisions?.map((e) => Decision.fromPartial(e)) || [];
+    message.restartsSinceCommit = object.restartsSinceCommit ?? 0;
+    message.deadlineMs = object.deadlineMs ?? 0;
+    return message;
+  },
+};
+
+function createBaseSchedule(): Schedule {
+  return { dueMs: 0, startMs: 0, kind: "", reason: "", _unknownFields: {} };
+}
+
+export const Schedule: MessageFns<Schedule> = {
+  encode(message: Schedule, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    if (message.dueMs !== 0) {
+      writer.uint32(8).int64(message.dueMs);
+    }
+    if (message.startMs !== 0) {
+      writer.uint32(16).int64(message.startMs);
+    }
+    if (message.kind !== "") {
+      writer.uint32(26).string(message.kind);
+    }
+    if (message.reason !== "") {
+      writer.uint32(34).string(message.reason);
+    }
+    if (message._unknownFields !== undefined) {
+      for (const [key, values] of globalThis.Object.entries(message._unknownFields)) {
+        const tag = parseInt(key, 10);
+        for (const value of values) {
+          writer.uint32(tag).raw(value);
+        }
+      }
+    }
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): Schedule {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBaseSchedule();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+          case 1: {
+            if (tag !== 8) {
+              break;
+            }
+
+            message.dueMs = longToNumber(reader.int64());
+            continue;
+          }
+          case 2: {
+            if (tag !== 16) {
+              break;
+            }
+
+            message.startMs = longToNumber(reader.int64());
+            continue;
+          }
+          case 3: {
+            if (tag !== 26) {
+              break;
+            }
+
+            message.kind = reader.string();
+            continue;
+          }
+          case 4: {
+            if (tag !== 34) {
+              break;
+            }
+
+            message.reason = reader.string();
+            continue;
+          }
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        const buf = reader.skip(tag & 7);
+
+        const list = message._unknownFields![tag];
+
+        if (list === undefined) {
+          message._unknownFields![tag] = [buf];
+        } else {
+          list.push(buf);
+        }
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+
+  fromJSON(object: any): Schedule {
+    return {
+      dueMs: isSet(object.dueMs)
+        ? globalThis.Number(object.dueMs)
+        : isSet(object.due_ms)
+        ? globalThis.Number(object.due_ms)
+        : 0,
+      startMs: isSet(object.startMs)
+        ? globalThis.Number(object.startMs)
+        : isSet(object.start_ms)
+        ? globalThis.Number(object.start_ms)
+        : 0,
+      kind: isSet(object.kind) ? globalThis.String(object.kind) : "",
+      reason: isSet(object.reason) ? globalThis.String(object.reason) : "",
+    };
+  },
+
+  toJSON(message: Schedule): unknown {
+    const obj: any = {};
+    if (message.dueMs !== 0) {
+      obj.dueMs = Math.round(message.dueMs);
+    }
+    if (message.startMs !== 0) {
+      obj.startMs = Math.round(message.startMs);
+    }
+    if (message.kind !== "") {
+      obj.kind = message.kind;
+    }
+    if (message.reason !== "") {
+      obj.reason = message.reason;
+    }
+    return obj;
+  },
+
+  create(base?: DeepPartial<Schedule>): Schedule {
+    return Schedule.fromPartial(base ?? {});
+  },
+  fromPartial(object: DeepPartial<Schedule>): Schedule {
+    const message = createBaseSchedule();
+    message.dueMs = object.dueMs ?? 0;
+    message.startMs = object.startMs ?? 0;
+    message.kind = object.kind ?? "";
+    message.reason = object.reason ?? "";
+    return message;
+  },
+};
+
+function createBaseDecision(): Decision {
+  return { timeMs: 0, subject: "", reason: "", _unknownFields: {} };
+}
+
+export const Decision: MessageFns<Decision> = {
+  encode(message: Decision, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    if (message.timeMs !== 0) {
+      writer.uint32(8).int64(message.timeMs);
+    }
+    if (message.subject !== "") {
+      writer.uint32(18).string(message.subject);
+    }
+    if (message.reason !== "") {
+      writer.uint32(26).string(message.reason);
+    }
+    if (message._unknownFields !== undefined) {
+      for (const [key, values] of globalThis.Object.entries(message._unknownFields)) {
+        const tag = parseInt(key, 10);
+        for (const value of values) {
+          writer.uint32(tag).raw(value);
+        }
+      }
+    }
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): Decision {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBaseDecision();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+          case 1: {
+            if (tag !== 8) {
+              break;
+            }
+
+            message.timeMs = longToNumber(reader.int64());
+            continue;
+          }
+          case 2: {
+            if (tag !== 18) {
+              break;
+            }
+
+            message.subject = reader.string();
+            continue;
+          }
+          case 3: {
+            if (tag !== 26) {
+              break;
+            }
+
+            message.reason = reader.string();
+            continue;
+          }
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        const buf = reader.skip(tag & 7);
+
+        const list = message._unknownFields![tag];
+
+        if (list === undefined) {
+          message._unknownFields![tag] = [buf];
+        } else {
+          list.push(buf);
+        }
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+
+  fromJSON(object: any): Decision {
+    return {
+      timeMs: isSet(object.timeMs)
+        ? globalThis.Number(object.timeMs)
+        : isSet(object.time_ms)
+        ? globalThis.Number(object.time_ms)
+        : 0,
+      subject: isSet(object.subject) ? globalThis.String(object.subject) : "",
+      reason: isSet(object.reason) ? globalThis.String(object.reason) : "",
+    };
+  },
+
+  toJSON(message: Decision): unknown {
+    const obj: any = {};
+    if (message.timeMs !== 0) {
+      obj.timeMs = Math.round(message.timeMs);
+    }
+    if (message.subject !== "") {
+      obj.subject = message.subject;
+    }
+    if (message.reason !== "") {
+      obj.reason = message.reason;
+    }
+    return obj;
+  },
+
+  create(base?: DeepPartial<Decision>): Decision {
+    return Decision.fromPartial(base ?? {});
+  },
+  fromPartial(object: DeepPartial<Decision>): Decision {
+    const message = createBaseDecision();
+    message.timeMs = object.timeMs ?? 0;
+    message.subject = object.subject ?? "";
+    message.reason = object.reason ?? "";
     return message;
   },
 };
@@ -2534,7 +2948,7 @@ export const KillJobResponse: MessageFns<KillJobResponse> = {
 };
 
 function createBaseNode(): Node {
-  return { name: "", facts: undefined, alive: false, lastSeenMs: 0, version: "", _unknownFields: {} };
+  return { name: "", facts: undefined, alive: false, lastSeenMs: 0, version: "", drain: undefined, _unknownFields: {} };
 }
 
 export const Node: MessageFns<Node> = {
@@ -2553,6 +2967,9 @@ export const Node: MessageFns<Node> = {
     }
     if (message.version !== "") {
       writer.uint32(42).string(message.version);
+    }
+    if (message.drain !== undefined) {
+      DrainState.encode(message.drain, writer.uint32(402).fork()).join();
     }
     if (message._unknownFields !== undefined) {
       for (const [key, values] of globalThis.Object.entries(message._unknownFields)) {
@@ -2618,6 +3035,14 @@ export const Node: MessageFns<Node> = {
             message.version = reader.string();
             continue;
           }
+          case 50: {
+            if (tag !== 402) {
+              break;
+            }
+
+            message.drain = DrainState.decode(reader, reader.uint32());
+            continue;
+          }
         }
         if ((tag & 7) === 4 || tag === 0) {
           break;
@@ -2649,6 +3074,7 @@ export const Node: MessageFns<Node> = {
         ? globalThis.Number(object.last_seen_ms)
         : 0,
       version: isSet(object.version) ? globalThis.String(object.version) : "",
+      drain: isSet(object.drain) ? DrainState.fromJSON(object.drain) : undefined,
     };
   },
 
@@ -2669,6 +3095,9 @@ export const Node: MessageFns<Node> = {
     if (message.version !== "") {
       obj.version = message.version;
     }
+    if (message.drain !== undefined) {
+      obj.drain = DrainState.toJSON(message.drain);
+    }
     return obj;
   },
 
@@ -2684,6 +3113,130 @@ export const Node: MessageFns<Node> = {
     message.alive = object.alive ?? false;
     message.lastSeenMs = object.lastSeenMs ?? 0;
     message.version = object.version ?? "";
+    message.drain = (object.drain !== undefined && object.drain !== null)
+      ? DrainState.fromPartial(object.drain)
+      : undefined;
+    return message;
+  },
+};
+
+function createBaseDrainState(): DrainState {
+  return { sinceMs: 0, reason: "", restart: false, _unknownFields: {} };
+}
+
+export const DrainState: MessageFns<DrainState> = {
+  encode(message: DrainState, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    if (message.sinceMs !== 0) {
+      writer.uint32(8).int64(message.sinceMs);
+    }
+    if (message.reason !== "") {
+      writer.uint32(18).string(message.reason);
+    }
+    if (message.restart !== false) {
+      writer.uint32(24).bool(message.restart);
+    }
+    if (message._unknownFields !== undefined) {
+      for (const [key, values] of globalThis.Object.entries(message._unknownFields)) {
+        const tag = parseInt(key, 10);
+        for (const value of values) {
+          writer.uint32(tag).raw(value);
+        }
+      }
+    }
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): DrainState {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBaseDrainState();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+          case 1: {
+            if (tag !== 8) {
+              break;
+            }
+
+            message.sinceMs = longToNumber(reader.int64());
+            continue;
+          }
+          case 2: {
+            if (tag !== 18) {
+              break;
+            }
+
+            message.reason = reader.string();
+            continue;
+          }
+          case 3: {
+            if (tag !== 24) {
+              break;
+            }
+
+            message.restart = reader.bool();
+            continue;
+          }
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        const buf = reader.skip(tag & 7);
+
+        const list = message._unknownFields![tag];
+
+        if (list === undefined) {
+          message._unknownFields![tag] = [buf];
+        } else {
+          list.push(buf);
+        }
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+
+  fromJSON(object: any): DrainState {
+    return {
+      sinceMs: isSet(object.sinceMs)
+        ? globalThis.Number(object.sinceMs)
+        : isSet(object.since_ms)
+        ? globalThis.Number(object.since_ms)
+        : 0,
+      reason: isSet(object.reason) ? globalThis.String(object.reason) : "",
+      restart: isSet(object.restart) ? globalThis.Boolean(object.restart) : false,
+    };
+  },
+
+  toJSON(message: DrainState): unknown {
+    const obj: any = {};
+    if (message.sinceMs !== 0) {
+      obj.sinceMs = Math.round(message.sinceMs);
+    }
+    if (message.reason !== "") {
+      obj.reason = message.reason;
+    }
+    if (message.restart !== false) {
+      obj.restart = message.restart;
+    }
+    return obj;
+  },
+
+  create(base?: DeepPartial<DrainState>): DrainState {
+    return DrainState.fromPartial(base ?? {});
+  },
+  fromPartial(object: DeepPartial<DrainState>): DrainState {
+    const message = createBaseDrainState();
+    message.sinceMs = object.sinceMs ?? 0;
+    message.reason = object.reason ?? "";
+    message.restart = object.restart ?? false;
     return message;
   },
 };
@@ -2854,6 +3407,8 @@ function createBaseCheckpointSummary(): CheckpointSummary {
     uid: 0,
     epoch: 0,
     pinned: false,
+    quarantine: "",
+    failedRestarts: 0,
     _unknownFields: {},
   };
 }
@@ -2898,6 +3453,12 @@ export const CheckpointSummary: MessageFns<CheckpointSummary> = {
     }
     if (message.pinned !== false) {
       writer.uint32(104).bool(message.pinned);
+    }
+    if (message.quarantine !== "") {
+      writer.uint32(402).string(message.quarantine);
+    }
+    if (message.failedRestarts !== 0) {
+      writer.uint32(408).int32(message.failedRestarts);
     }
     if (message._unknownFields !== undefined) {
       for (const [key, values] of globalThis.Object.entries(message._unknownFields)) {
@@ -3027,6 +3588,22 @@ export const CheckpointSummary: MessageFns<CheckpointSummary> = {
             message.pinned = reader.bool();
             continue;
           }
+          case 50: {
+            if (tag !== 402) {
+              break;
+            }
+
+            message.quarantine = reader.string();
+            continue;
+          }
+          case 51: {
+            if (tag !== 408) {
+              break;
+            }
+
+            message.failedRestarts = reader.int32();
+            continue;
+          }
         }
         if ((tag & 7) === 4 || tag === 0) {
           break;
@@ -3090,6 +3667,12 @@ export const CheckpointSummary: MessageFns<CheckpointSummary> = {
       uid: isSet(object.uid) ? globalThis.Number(object.uid) : 0,
       epoch: isSet(object.epoch) ? globalThis.Number(object.epoch) : 0,
       pinned: isSet(object.pinned) ? globalThis.Boolean(object.pinned) : false,
+      quarantine: isSet(object.quarantine) ? globalThis.String(object.quarantine) : "",
+      failedRestarts: isSet(object.failedRestarts)
+        ? globalThis.Number(object.failedRestarts)
+        : isSet(object.failed_restarts)
+        ? globalThis.Number(object.failed_restarts)
+        : 0,
     };
   },
 
@@ -3134,6 +3717,12 @@ export const CheckpointSummary: MessageFns<CheckpointSummary> = {
     if (message.pinned !== false) {
       obj.pinned = message.pinned;
     }
+    if (message.quarantine !== "") {
+      obj.quarantine = message.quarantine;
+    }
+    if (message.failedRestarts !== 0) {
+      obj.failedRestarts = Math.round(message.failedRestarts);
+    }
     return obj;
   },
 
@@ -3155,6 +3744,8 @@ export const CheckpointSummary: MessageFns<CheckpointSummary> = {
     message.uid = object.uid ?? 0;
     message.epoch = object.epoch ?? 0;
     message.pinned = object.pinned ?? false;
+    message.quarantine = object.quarantine ?? "";
+    message.failedRestarts = object.failedRestarts ?? 0;
     return message;
   },
 };
@@ -3524,7 +4115,7 @@ export const GetCheckpointResponse: MessageFns<GetCheckpointResponse> = {
 };
 
 function createBaseCheckpointRequest(): CheckpointRequest {
-  return { job: "", stop: false, live: LiveMode.UNSPECIFIED, _unknownFields: {} };
+  return { job: "", stop: false, live: LiveMode.UNSPECIFIED, now: false, _unknownFields: {} };
 }
 
 export const CheckpointRequest: MessageFns<CheckpointRequest> = {
@@ -3537,6 +4128,9 @@ export const CheckpointRequest: MessageFns<CheckpointRequest> = {
     }
     if (message.live !== LiveMode.UNSPECIFIED) {
       writer.uint32(24).int32(liveModeToNumber(message.live));
+    }
+    if (message.now !== false) {
+      writer.uint32(400).bool(message.now);
     }
     if (message._unknownFields !== undefined) {
       for (const [key, values] of globalThis.Object.entries(message._unknownFields)) {
@@ -3586,6 +4180,14 @@ export const CheckpointRequest: MessageFns<CheckpointRequest> = {
             message.live = liveModeFromJSON(reader.int32());
             continue;
           }
+          case 50: {
+            if (tag !== 400) {
+              break;
+            }
+
+            message.now = reader.bool();
+            continue;
+          }
         }
         if ((tag & 7) === 4 || tag === 0) {
           break;
@@ -3611,6 +4213,7 @@ export const CheckpointRequest: MessageFns<CheckpointRequest> = {
       job: isSet(object.job) ? globalThis.String(object.job) : "",
       stop: isSet(object.stop) ? globalThis.Boolean(object.stop) : false,
       live: isSet(object.live) ? liveModeFromJSON(object.live) : LiveMode.UNSPECIFIED,
+      now: isSet(object.now) ? globalThis.Boolean(object.now) : false,
     };
   },
 
@@ -3625,6 +4228,9 @@ export const CheckpointRequest: MessageFns<CheckpointRequest> = {
     if (message.live !== LiveMode.UNSPECIFIED) {
       obj.live = liveModeToJSON(message.live);
     }
+    if (message.now !== false) {
+      obj.now = message.now;
+    }
     return obj;
   },
 
@@ -3636,6 +4242,7 @@ export const CheckpointRequest: MessageFns<CheckpointRequest> = {
     message.job = object.job ?? "";
     message.stop = object.stop ?? false;
     message.live = object.live ?? LiveMode.UNSPECIFIED;
+    message.now = object.now ?? false;
     return message;
   },
 };
@@ -3724,7 +4331,15 @@ export const CheckpointResponse: MessageFns<CheckpointResponse> = {
 };
 
 function createBaseRestartRequest(): RestartRequest {
-  return { source: undefined, nodes: [], outputPath: "", lazy: false, _unknownFields: {} };
+  return {
+    source: undefined,
+    nodes: [],
+    outputPath: "",
+    lazy: false,
+    deadlineMs: 0,
+    walltimeMs: 0,
+    _unknownFields: {},
+  };
 }
 
 export const RestartRequest: MessageFns<RestartRequest> = {
@@ -3745,6 +4360,12 @@ export const RestartRequest: MessageFns<RestartRequest> = {
     }
     if (message.lazy !== false) {
       writer.uint32(40).bool(message.lazy);
+    }
+    if (message.deadlineMs !== 0) {
+      writer.uint32(400).int64(message.deadlineMs);
+    }
+    if (message.walltimeMs !== 0) {
+      writer.uint32(408).int64(message.walltimeMs);
     }
     if (message._unknownFields !== undefined) {
       for (const [key, values] of globalThis.Object.entries(message._unknownFields)) {
@@ -3810,6 +4431,22 @@ export const RestartRequest: MessageFns<RestartRequest> = {
             message.lazy = reader.bool();
             continue;
           }
+          case 50: {
+            if (tag !== 400) {
+              break;
+            }
+
+            message.deadlineMs = longToNumber(reader.int64());
+            continue;
+          }
+          case 51: {
+            if (tag !== 408) {
+              break;
+            }
+
+            message.walltimeMs = longToNumber(reader.int64());
+            continue;
+          }
         }
         if ((tag & 7) === 4 || tag === 0) {
           break;
@@ -3846,6 +4483,16 @@ export const RestartRequest: MessageFns<RestartRequest> = {
         ? globalThis.String(object.output_path)
         : "",
       lazy: isSet(object.lazy) ? globalThis.Boolean(object.lazy) : false,
+      deadlineMs: isSet(object.deadlineMs)
+        ? globalThis.Number(object.deadlineMs)
+        : isSet(object.deadline_ms)
+        ? globalThis.Number(object.deadline_ms)
+        : 0,
+      walltimeMs: isSet(object.walltimeMs)
+        ? globalThis.Number(object.walltimeMs)
+        : isSet(object.walltime_ms)
+        ? globalThis.Number(object.walltime_ms)
+        : 0,
     };
   },
 
@@ -3864,6 +4511,12 @@ export const RestartRequest: MessageFns<RestartRequest> = {
     }
     if (message.lazy !== false) {
       obj.lazy = message.lazy;
+    }
+    if (message.deadlineMs !== 0) {
+      obj.deadlineMs = Math.round(message.deadlineMs);
+    }
+    if (message.walltimeMs !== 0) {
+      obj.walltimeMs = Math.round(message.walltimeMs);
     }
     return obj;
   },
@@ -3890,6 +4543,8 @@ export const RestartRequest: MessageFns<RestartRequest> = {
     message.nodes = object.nodes?.map((e) => e) || [];
     message.outputPath = object.outputPath ?? "";
     message.lazy = object.lazy ?? false;
+    message.deadlineMs = object.deadlineMs ?? 0;
+    message.walltimeMs = object.walltimeMs ?? 0;
     return message;
   },
 };
@@ -7713,6 +8368,361 @@ export const RemoveCheckpointResponse: MessageFns<RemoveCheckpointResponse> = {
   },
 };
 
+function createBaseDrainRequest(): DrainRequest {
+  return { node: "", reason: "", restart: false, _unknownFields: {} };
+}
+
+export const DrainRequest: MessageFns<DrainRequest> = {
+  encode(message: DrainRequest, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    if (message.node !== "") {
+      writer.uint32(10).string(message.node);
+    }
+    if (message.reason !== "") {
+      writer.uint32(18).string(message.reason);
+    }
+    if (message.restart !== false) {
+      writer.uint32(24).bool(message.restart);
+    }
+    if (message._unknownFields !== undefined) {
+      for (const [key, values] of globalThis.Object.entries(message._unknownFields)) {
+        const tag = parseInt(key, 10);
+        for (const value of values) {
+          writer.uint32(tag).raw(value);
+        }
+      }
+    }
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): DrainRequest {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBaseDrainRequest();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+          case 1: {
+            if (tag !== 10) {
+              break;
+            }
+
+            message.node = reader.string();
+            continue;
+          }
+          case 2: {
+            if (tag !== 18) {
+              break;
+            }
+
+            message.reason = reader.string();
+            continue;
+          }
+          case 3: {
+            if (tag !== 24) {
+              break;
+            }
+
+            message.restart = reader.bool();
+            continue;
+          }
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        const buf = reader.skip(tag & 7);
+
+        const list = message._unknownFields![tag];
+
+        if (list === undefined) {
+          message._unknownFields![tag] = [buf];
+        } else {
+          list.push(buf);
+        }
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+
+  fromJSON(object: any): DrainRequest {
+    return {
+      node: isSet(object.node) ? globalThis.String(object.node) : "",
+      reason: isSet(object.reason) ? globalThis.String(object.reason) : "",
+      restart: isSet(object.restart) ? globalThis.Boolean(object.restart) : false,
+    };
+  },
+
+  toJSON(message: DrainRequest): unknown {
+    const obj: any = {};
+    if (message.node !== "") {
+      obj.node = message.node;
+    }
+    if (message.reason !== "") {
+      obj.reason = message.reason;
+    }
+    if (message.restart !== false) {
+      obj.restart = message.restart;
+    }
+    return obj;
+  },
+
+  create(base?: DeepPartial<DrainRequest>): DrainRequest {
+    return DrainRequest.fromPartial(base ?? {});
+  },
+  fromPartial(object: DeepPartial<DrainRequest>): DrainRequest {
+    const message = createBaseDrainRequest();
+    message.node = object.node ?? "";
+    message.reason = object.reason ?? "";
+    message.restart = object.restart ?? false;
+    return message;
+  },
+};
+
+function createBaseDrainResponse(): DrainResponse {
+  return { operations: [], _unknownFields: {} };
+}
+
+export const DrainResponse: MessageFns<DrainResponse> = {
+  encode(message: DrainResponse, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    for (const v of message.operations) {
+      writer.uint32(10).string(v!);
+    }
+    if (message._unknownFields !== undefined) {
+      for (const [key, values] of globalThis.Object.entries(message._unknownFields)) {
+        const tag = parseInt(key, 10);
+        for (const value of values) {
+          writer.uint32(tag).raw(value);
+        }
+      }
+    }
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): DrainResponse {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBaseDrainResponse();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+          case 1: {
+            if (tag !== 10) {
+              break;
+            }
+
+            message.operations.push(reader.string());
+            continue;
+          }
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        const buf = reader.skip(tag & 7);
+
+        const list = message._unknownFields![tag];
+
+        if (list === undefined) {
+          message._unknownFields![tag] = [buf];
+        } else {
+          list.push(buf);
+        }
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+
+  fromJSON(object: any): DrainResponse {
+    return {
+      operations: globalThis.Array.isArray(object?.operations)
+        ? object.operations.map((e: any) => globalThis.String(e))
+        : [],
+    };
+  },
+
+  toJSON(message: DrainResponse): unknown {
+    const obj: any = {};
+    if (message.operations?.length) {
+      obj.operations = message.operations;
+    }
+    return obj;
+  },
+
+  create(base?: DeepPartial<DrainResponse>): DrainResponse {
+    return DrainResponse.fromPartial(base ?? {});
+  },
+  fromPartial(object: DeepPartial<DrainResponse>): DrainResponse {
+    const message = createBaseDrainResponse();
+    message.operations = object.operations?.map((e) => e) || [];
+    return message;
+  },
+};
+
+function createBaseUndrainRequest(): UndrainRequest {
+  return { node: "", _unknownFields: {} };
+}
+
+export const UndrainRequest: MessageFns<UndrainRequest> = {
+  encode(message: UndrainRequest, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    if (message.node !== "") {
+      writer.uint32(10).string(message.node);
+    }
+    if (message._unknownFields !== undefined) {
+      for (const [key, values] of globalThis.Object.entries(message._unknownFields)) {
+        const tag = parseInt(key, 10);
+        for (const value of values) {
+          writer.uint32(tag).raw(value);
+        }
+      }
+    }
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): UndrainRequest {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBaseUndrainRequest();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+          case 1: {
+            if (tag !== 10) {
+              break;
+            }
+
+            message.node = reader.string();
+            continue;
+          }
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        const buf = reader.skip(tag & 7);
+
+        const list = message._unknownFields![tag];
+
+        if (list === undefined) {
+          message._unknownFields![tag] = [buf];
+        } else {
+          list.push(buf);
+        }
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+
+  fromJSON(object: any): UndrainRequest {
+    return { node: isSet(object.node) ? globalThis.String(object.node) : "" };
+  },
+
+  toJSON(message: UndrainRequest): unknown {
+    const obj: any = {};
+    if (message.node !== "") {
+      obj.node = message.node;
+    }
+    return obj;
+  },
+
+  create(base?: DeepPartial<UndrainRequest>): UndrainRequest {
+    return UndrainRequest.fromPartial(base ?? {});
+  },
+  fromPartial(object: DeepPartial<UndrainRequest>): UndrainRequest {
+    const message = createBaseUndrainRequest();
+    message.node = object.node ?? "";
+    return message;
+  },
+};
+
+function createBaseUndrainResponse(): UndrainResponse {
+  return { _unknownFields: {} };
+}
+
+export const UndrainResponse: MessageFns<UndrainResponse> = {
+  encode(message: UndrainResponse, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    if (message._unknownFields !== undefined) {
+      for (const [key, values] of globalThis.Object.entries(message._unknownFields)) {
+        const tag = parseInt(key, 10);
+        for (const value of values) {
+          writer.uint32(tag).raw(value);
+        }
+      }
+    }
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): UndrainResponse {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBaseUndrainResponse();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        const buf = reader.skip(tag & 7);
+
+        const list = message._unknownFields![tag];
+
+        if (list === undefined) {
+          message._unknownFields![tag] = [buf];
+        } else {
+          list.push(buf);
+        }
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+
+  fromJSON(_: any): UndrainResponse {
+    return {};
+  },
+
+  toJSON(_: UndrainResponse): unknown {
+    const obj: any = {};
+    return obj;
+  },
+
+  create(base?: DeepPartial<UndrainResponse>): UndrainResponse {
+    return UndrainResponse.fromPartial(base ?? {});
+  },
+  fromPartial(_: DeepPartial<UndrainResponse>): UndrainResponse {
+    const message = createBaseUndrainResponse();
+    return message;
+  },
+};
+
 /**
  * What users and tools call, on the UNIX socket of the coordinator or of any
  * agent (which forwards). The caller's uid comes from SO_PEERCRED there.
@@ -7940,6 +8950,25 @@ export const CoordinatorServiceService = {
       Buffer.from(RemoveCheckpointResponse.encode(value).finish()),
     responseDeserialize: (value: Buffer): RemoveCheckpointResponse => RemoveCheckpointResponse.decode(value),
   },
+  /** Checkpoints the jobs on a node and places nothing there any more. */
+  drain: {
+    path: "/holdfast.v1.CoordinatorService/Drain" as const,
+    requestStream: false as const,
+    responseStream: false as const,
+    requestSerialize: (value: DrainRequest): Buffer => Buffer.from(DrainRequest.encode(value).finish()),
+    requestDeserialize: (value: Buffer): DrainRequest => DrainRequest.decode(value),
+    responseSerialize: (value: DrainResponse): Buffer => Buffer.from(DrainResponse.encode(value).finish()),
+    responseDeserialize: (value: Buffer): DrainResponse => DrainResponse.decode(value),
+  },
+  undrain: {
+    path: "/holdfast.v1.CoordinatorService/Undrain" as const,
+    requestStream: false as const,
+    responseStream: false as const,
+    requestSerialize: (value: UndrainRequest): Buffer => Buffer.from(UndrainRequest.encode(value).finish()),
+    requestDeserialize: (value: Buffer): UndrainRequest => UndrainRequest.decode(value),
+    responseSerialize: (value: UndrainResponse): Buffer => Buffer.from(UndrainResponse.encode(value).finish()),
+    responseDeserialize: (value: Buffer): UndrainResponse => UndrainResponse.decode(value),
+  },
 } as const;
 
 export interface CoordinatorServiceServer extends UntypedServiceImplementation {
@@ -7972,6 +9001,9 @@ export interface CoordinatorServiceServer extends UntypedServiceImplementation {
   getUsage: handleUnaryCall<GetUsageRequest, GetUsageResponse>;
   /** One generation, whatever the policy says; refused for what must stay. */
   removeCheckpoint: handleUnaryCall<RemoveCheckpointRequest, RemoveCheckpointResponse>;
+  /** Checkpoints the jobs on a node and places nothing there any more. */
+  drain: handleUnaryCall<DrainRequest, DrainResponse>;
+  undrain: handleUnaryCall<UndrainRequest, UndrainResponse>;
 }
 
 export interface CoordinatorServiceClient extends Client {
@@ -8292,6 +9324,37 @@ export interface CoordinatorServiceClient extends Client {
     metadata: Metadata,
     options: Partial<CallOptions>,
     callback: (error: ServiceError | null, response: RemoveCheckpointResponse) => void,
+  ): ClientUnaryCall;
+  /** Checkpoints the jobs on a node and places nothing there any more. */
+  drain(
+    request: DrainRequest,
+    callback: (error: ServiceError | null, response: DrainResponse) => void,
+  ): ClientUnaryCall;
+  drain(
+    request: DrainRequest,
+    metadata: Metadata,
+    callback: (error: ServiceError | null, response: DrainResponse) => void,
+  ): ClientUnaryCall;
+  drain(
+    request: DrainRequest,
+    metadata: Metadata,
+    options: Partial<CallOptions>,
+    callback: (error: ServiceError | null, response: DrainResponse) => void,
+  ): ClientUnaryCall;
+  undrain(
+    request: UndrainRequest,
+    callback: (error: ServiceError | null, response: UndrainResponse) => void,
+  ): ClientUnaryCall;
+  undrain(
+    request: UndrainRequest,
+    metadata: Metadata,
+    callback: (error: ServiceError | null, response: UndrainResponse) => void,
+  ): ClientUnaryCall;
+  undrain(
+    request: UndrainRequest,
+    metadata: Metadata,
+    options: Partial<CallOptions>,
+    callback: (error: ServiceError | null, response: UndrainResponse) => void,
   ): ClientUnaryCall;
 }
 

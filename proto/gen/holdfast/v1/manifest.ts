@@ -312,7 +312,28 @@ export interface JobSpec {
   /** of its periodic checkpoints */
   live: LiveMode;
   /** Which of its generations are kept; absent: the coordinator's default. */
-  retention: RetentionPolicy | undefined;
+  retention:
+    | RetentionPolicy
+    | undefined;
+  /**
+   * Periodic checkpoints by the calendar, or as often as cost and failures
+   * suggest; at most one of interval_ms, cron and adaptive.
+   */
+  cron: string;
+  /** of cron, an IANA name */
+  timeZone: string;
+  adaptive: boolean;
+  /**
+   * The job ends by then at the latest, and a last checkpoint is taken before:
+   * Unix time, or from the submission on; 0: no such end.
+   */
+  deadlineMs: number;
+  walltimeMs: number;
+  /**
+   * Before the second automatic restart without a checkpoint in between,
+   * doubled for each further one; 0: the coordinator's default, 10 s.
+   */
+  restartBackoffMs: number;
   _unknownFields?: { [key: number]: Uint8Array[] } | undefined;
 }
 
@@ -2480,6 +2501,12 @@ function createBaseJobSpec(): JobSpec {
     name: "",
     live: LiveMode.UNSPECIFIED,
     retention: undefined,
+    cron: "",
+    timeZone: "",
+    adaptive: false,
+    deadlineMs: 0,
+    walltimeMs: 0,
+    restartBackoffMs: 0,
     _unknownFields: {},
   };
 }
@@ -2524,6 +2551,24 @@ export const JobSpec: MessageFns<JobSpec> = {
     }
     if (message.retention !== undefined) {
       RetentionPolicy.encode(message.retention, writer.uint32(114).fork()).join();
+    }
+    if (message.cron !== "") {
+      writer.uint32(402).string(message.cron);
+    }
+    if (message.timeZone !== "") {
+      writer.uint32(410).string(message.timeZone);
+    }
+    if (message.adaptive !== false) {
+      writer.uint32(416).bool(message.adaptive);
+    }
+    if (message.deadlineMs !== 0) {
+      writer.uint32(424).int64(message.deadlineMs);
+    }
+    if (message.walltimeMs !== 0) {
+      writer.uint32(432).int64(message.walltimeMs);
+    }
+    if (message.restartBackoffMs !== 0) {
+      writer.uint32(440).int64(message.restartBackoffMs);
     }
     if (message._unknownFields !== undefined) {
       for (const [key, values] of globalThis.Object.entries(message._unknownFields)) {
@@ -2656,6 +2701,54 @@ export const JobSpec: MessageFns<JobSpec> = {
             message.retention = RetentionPolicy.decode(reader, reader.uint32());
             continue;
           }
+          case 50: {
+            if (tag !== 402) {
+              break;
+            }
+
+            message.cron = reader.string();
+            continue;
+          }
+          case 51: {
+            if (tag !== 410) {
+              break;
+            }
+
+            message.timeZone = reader.string();
+            continue;
+          }
+          case 52: {
+            if (tag !== 416) {
+              break;
+            }
+
+            message.adaptive = reader.bool();
+            continue;
+          }
+          case 53: {
+            if (tag !== 424) {
+              break;
+            }
+
+            message.deadlineMs = longToNumber(reader.int64());
+            continue;
+          }
+          case 54: {
+            if (tag !== 432) {
+              break;
+            }
+
+            message.walltimeMs = longToNumber(reader.int64());
+            continue;
+          }
+          case 55: {
+            if (tag !== 440) {
+              break;
+            }
+
+            message.restartBackoffMs = longToNumber(reader.int64());
+            continue;
+          }
         }
         if ((tag & 7) === 4 || tag === 0) {
           break;
@@ -2726,6 +2819,28 @@ export const JobSpec: MessageFns<JobSpec> = {
       name: isSet(object.name) ? globalThis.String(object.name) : "",
       live: isSet(object.live) ? liveModeFromJSON(object.live) : LiveMode.UNSPECIFIED,
       retention: isSet(object.retention) ? RetentionPolicy.fromJSON(object.retention) : undefined,
+      cron: isSet(object.cron) ? globalThis.String(object.cron) : "",
+      timeZone: isSet(object.timeZone)
+        ? globalThis.String(object.timeZone)
+        : isSet(object.time_zone)
+        ? globalThis.String(object.time_zone)
+        : "",
+      adaptive: isSet(object.adaptive) ? globalThis.Boolean(object.adaptive) : false,
+      deadlineMs: isSet(object.deadlineMs)
+        ? globalThis.Number(object.deadlineMs)
+        : isSet(object.deadline_ms)
+        ? globalThis.Number(object.deadline_ms)
+        : 0,
+      walltimeMs: isSet(object.walltimeMs)
+        ? globalThis.Number(object.walltimeMs)
+        : isSet(object.walltime_ms)
+        ? globalThis.Number(object.walltime_ms)
+        : 0,
+      restartBackoffMs: isSet(object.restartBackoffMs)
+        ? globalThis.Number(object.restartBackoffMs)
+        : isSet(object.restart_backoff_ms)
+        ? globalThis.Number(object.restart_backoff_ms)
+        : 0,
     };
   },
 
@@ -2776,6 +2891,24 @@ export const JobSpec: MessageFns<JobSpec> = {
     if (message.retention !== undefined) {
       obj.retention = RetentionPolicy.toJSON(message.retention);
     }
+    if (message.cron !== "") {
+      obj.cron = message.cron;
+    }
+    if (message.timeZone !== "") {
+      obj.timeZone = message.timeZone;
+    }
+    if (message.adaptive !== false) {
+      obj.adaptive = message.adaptive;
+    }
+    if (message.deadlineMs !== 0) {
+      obj.deadlineMs = Math.round(message.deadlineMs);
+    }
+    if (message.walltimeMs !== 0) {
+      obj.walltimeMs = Math.round(message.walltimeMs);
+    }
+    if (message.restartBackoffMs !== 0) {
+      obj.restartBackoffMs = Math.round(message.restartBackoffMs);
+    }
     return obj;
   },
 
@@ -2807,6 +2940,12 @@ export const JobSpec: MessageFns<JobSpec> = {
     message.retention = (object.retention !== undefined && object.retention !== null)
       ? RetentionPolicy.fromPartial(object.retention)
       : undefined;
+    message.cron = object.cron ?? "";
+    message.timeZone = object.timeZone ?? "";
+    message.adaptive = object.adaptive ?? false;
+    message.deadlineMs = object.deadlineMs ?? 0;
+    message.walltimeMs = object.walltimeMs ?? 0;
+    message.restartBackoffMs = object.restartBackoffMs ?? 0;
     return message;
   },
 };

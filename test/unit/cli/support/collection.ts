@@ -48,6 +48,7 @@ function outcome(): Outcome {
     job: job({ state: JobState.RUNNING }),
     generations: numbers,
     pinned: new Set([2]),
+    quarantined: new Set(),
     restarts: new Map(),
     exported: new Set(),
   });

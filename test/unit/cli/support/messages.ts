@@ -52,6 +52,8 @@ export const summary: CheckpointSummary = {
   uid: 1000,
   epoch: 7,
   pinned: false,
+  quarantine: '',
+  failedRestarts: 0,
 };
 
 export const operation = (changes: Partial<Operation> = {}): Operation =>

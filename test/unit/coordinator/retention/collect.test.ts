@@ -242,6 +242,8 @@ describe('with the usual settings', () => {
       nodes: [],
       outputPath: '',
       lazy: false,
+      deadlineMs: 0,
+      walltimeMs: 0,
     };
     const operation = await new Promise<string>((resolve, reject) => {
       user.client.restart(request, user.metadata, (error, response) =>

@@ -147,6 +147,7 @@ describe('what must stay', () => {
         job: Job.fromPartial(job),
         generations: [3, 4, 5],
         pinned: new Set(),
+        quarantined: new Set(),
         restarts: new Map(),
         exported: new Set(),
         ...more,
@@ -163,6 +164,14 @@ describe('what must stay', () => {
     [JobState.FAILED, false],
   ])('the newest while the job may need it: %s %s', (state, isHeld) => {
     expect(holds({ state })).toEqual(isHeld ? [5] : []);
+  });
+
+  test('the newest that is not in quarantine, too', () => {
+    expect(holds({ state: JobState.RUNNING }, { quarantined: new Set([5]) })).toEqual([4, 5]);
+    expect(holds({ state: JobState.STOPPED }, { quarantined: new Set([4, 5]) })).toEqual([3, 5]);
+    expect(holds({ state: JobState.RUNNING }, { quarantined: new Set([3, 4, 5]) })).toEqual([5]);
+    expect(holds({ state: JobState.FAILED }, { quarantined: new Set([5]) })).toEqual([]);
+    expect(holds({ state: JobState.STOPPED }, { quarantined: new Set([5]), isAsked: true })).toEqual([]);
   });
 
   test('its owner may give up what was stopped, but not what runs or may come back', () => {

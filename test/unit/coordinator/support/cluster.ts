@@ -235,13 +235,14 @@ export class User {
   }
 
   async requestCheckpoint(job: string, stop = false): Promise<string> {
-    const request = { job, stop, live: LiveMode.AUTO };
+    const request = { job, stop, live: LiveMode.AUTO, now: false };
     const { metadata } = this;
     return (await invoke(this.client, this.client.checkpoint, request, { metadata })).operation;
   }
 
   async requestRestart(job: string, nodes: string[] = []): Promise<string> {
-    const request = { source: { $case: 'job', value: job } as const, nodes, outputPath: '', lazy: false };
+    const source = { $case: 'job', value: job } as const;
+    const request = { source, nodes, outputPath: '', lazy: false, deadlineMs: 0, walltimeMs: 0 };
     const { metadata } = this;
     return (await invoke(this.client, this.client.restart, request, { metadata })).operation;
   }
