@@ -141,6 +141,7 @@ test('attached: output on stdout, turns on stderr, the exit code of the job', as
   await running.seen('stdout', 'lost\n');
   fake.streams[0]?.send({ $case: 'node', value: node({ alive: false }) });
   fake.become({ state: JobState.RESTARTING, reason: 'node n1 is lost' });
+  await running.seen('stderr', 'restarts from its last checkpoint');
   truncateSync(join(cli.cwd, 'out'), 6);
   await running.seen('stderr', 'rolled back');
   fake.become({ state: JobState.RUNNING, incarnation: 2 });
