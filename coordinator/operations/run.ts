@@ -88,7 +88,7 @@ async function endUnstarted(
   record: OperationRecord,
   thrown: unknown,
 ): Promise<OperationRecord> {
-  const { clock, jobs, log, operations } = context;
+  const { clock, decisions, jobs, log, operations } = context;
   const { operation, request } = record;
   const error = toErrorDetail(thrown);
   const { generation, epoch } = operation;
@@ -97,6 +97,9 @@ async function endUnstarted(
   if (request.kind === 'restart' && request.automatic && job?.state === JobState.RESTARTING) {
     await concludeUnstartedRestart(context, job, error);
   }
+  // Nobody waits for the answer to a tick (S2).
+  if (request.kind === 'checkpoint' && request.periodic)
+    decisions.note(operation.job, 'checkpoint', `not begun: ${error.message}`);
   return operations.put({
     ...record,
     operation: { ...operation, error, phase: 'ABORTED', endedMs: clock.wallMs() },

@@ -376,3 +376,17 @@ test('over the quota of its user a checkpoint is refused before anything is froz
   expect(refused.error?.message).toMatch(/^uid 1000 stores 20 bytes of checkpoints, and its quota is 20B$/);
   expect(cluster.agent('n1').commands('capture')).toHaveLength(2);
 });
+
+test('a tick of a schedule that the quota refuses is told among the decisions of its job', async () => {
+  await start({ userQuotaBytes: 10 });
+  await startJob({}, 1);
+  const { id } = await user.submit({ nodes: ['n1'], intervalMs: 1000 });
+  await until(async () => (await user.job(id)).decisions.some(({ subject }) => subject === 'checkpoint'));
+  expect((await user.job(id)).decisions).toContainEqual(
+    expect.objectContaining({
+      subject: 'checkpoint',
+      reason: 'not begun: uid 1000 stores 10 bytes of checkpoints, and its quota is 10B',
+    }),
+  );
+  expect((await user.job(id)).lastGeneration).toBe(0);
+});
