@@ -11,15 +11,20 @@ import type * as Checkpoints from './commands/checkpoints';
 import type * as Completion from './commands/completion';
 import type * as Config from './commands/config';
 import type * as Coordinator from './commands/coordinator';
+import type * as Drain from './commands/drain';
 import type * as Export from './commands/export';
+import type * as Gc from './commands/gc';
 import type * as Import from './commands/import';
 import type * as Info from './commands/info';
 import type * as Jobs from './commands/jobs';
 import type * as Kill from './commands/kill';
 import type * as Nodes from './commands/nodes';
 import type * as Restart from './commands/restart';
+import type * as Retention from './commands/retention';
 import type * as Rsh from './commands/rsh';
 import type * as Run from './commands/run';
+import type * as Undrain from './commands/undrain';
+import type * as Usage from './commands/usage';
 import type * as Version from './commands/version';
 import { nameOptions } from './options';
 
@@ -32,9 +37,14 @@ const COMMANDS: Readonly<Record<string, () => (program: Command) => void>> = {
   checkpoints: () => (require('./commands/checkpoints') as typeof Checkpoints).addCheckpoints,
   info: () => (require('./commands/info') as typeof Info).addInfo,
   nodes: () => (require('./commands/nodes') as typeof Nodes).addNodes,
+  drain: () => (require('./commands/drain') as typeof Drain).addDrain,
+  undrain: () => (require('./commands/undrain') as typeof Undrain).addUndrain,
   kill: () => (require('./commands/kill') as typeof Kill).addKill,
   export: () => (require('./commands/export') as typeof Export).addExport,
   import: () => (require('./commands/import') as typeof Import).addImport,
+  retention: () => (require('./commands/retention') as typeof Retention).addRetention,
+  gc: () => (require('./commands/gc') as typeof Gc).addGc,
+  usage: () => (require('./commands/usage') as typeof Usage).addUsage,
   catalog: () => (require('./commands/catalog') as typeof Catalog).addCatalog,
   agent: () => (require('./commands/agent') as typeof Agent).addAgent,
   coordinator: () => (require('./commands/coordinator') as typeof Coordinator).addCoordinator,

@@ -48,6 +48,18 @@ export function parseDuration(text: string): number {
   return Math.round(totalMs);
 }
 
+/** A moment as Unix time: ISO 8601 (local time without a zone), or Unix seconds as batch systems tell them. */
+export function parseMoment(text: string): number {
+  const ms = /^\d{9,11}$/.test(text) ? Number(text) * 1000 : Date.parse(text);
+  if (/^\d{4}-\d\d-\d\dT|^\d{9,11}$/.test(text) && Number.isFinite(ms)) return ms;
+  throw invalid('a moment', text, 'write 2030-12-31T18:00, 2030-12-31T18:00:00Z or Unix seconds');
+}
+
+/** A duration, or "auto". */
+export function parseEvery(text: string): number | 'auto' {
+  return text === 'auto' ? 'auto' : parseInterval(text);
+}
+
 /** A duration that must be longer than nothing. */
 export function parseInterval(text: string): number {
   const ms = parseDuration(text);

@@ -4,12 +4,18 @@ import type { Logger } from '../core/log';
 import type { ObjectStore } from '../store/contract';
 import type { Catalog } from './catalog/catalog';
 import type { Clock } from './clock';
+import type { FailureTally } from './failures/tally';
 import type { Gathering } from './jobs/gathering';
+import type { Gate } from './operations/gate';
 import type { RunningOperations } from './operations/running';
 import type { Policies } from './policies';
 import type { Queues } from './queues/queues';
+import type { UsageTable } from './retention/usage';
+import type { ScheduleTable } from './schedule/table';
 import type { Fleet } from './sessions/fleet';
 import type { Counters } from './state/counters';
+import type { Decisions } from './state/decisions';
+import type { Drains } from './state/drains';
 import type { JobTable } from './state/jobs';
 import type { JobLocks } from './state/locks';
 import type { OperationTable } from './state/operations';
@@ -25,13 +31,21 @@ export interface Context {
   readonly operations: OperationTable;
   readonly counters: Counters;
   readonly locks: JobLocks;
+  /** Taken inside of the job's lock by whoever removes its generations, and alone by whoever pins one: it never waits for an operation. */
+  readonly removals: JobLocks;
   readonly catalog: Catalog;
   readonly running: RunningOperations;
   readonly queues: Queues;
+  readonly gate: Gate;
+  readonly schedules: ScheduleTable;
+  readonly failures: FailureTally;
+  readonly decisions: Decisions;
+  readonly drains: Drains;
   readonly transfers: Transfers;
   readonly gathering: Gathering;
   /** As of now. */
   readonly policies: () => Policies;
   /** JOB/TREE of launches that wait for their answer: not missing yet when a node does not name them. */
   readonly launching: Set<string>;
+  readonly usage: UsageTable;
 }

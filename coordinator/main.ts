@@ -14,23 +14,32 @@ import { Catalog } from './catalog/catalog';
 import { rebuildIfIncomplete } from './catalog/rebuild';
 import { type Clock, systemClock } from './clock';
 import type { Context } from './context';
+import { followDrains } from './drain/follow';
+import { followFailures } from './failures/follow';
+import { FailureTally } from './failures/tally';
 import { Gathering } from './jobs/gathering';
 import { recoverJobs } from './jobs/recovery';
+import { Gate } from './operations/gate';
 import { recoverOperations } from './operations/recovery';
 import { runOperation } from './operations/run';
 import { RunningOperations } from './operations/running';
 import { type CoordinatorOptions, type CoordinatorOptionsInput, parseCoordinatorOptions } from './options';
 import { type Policies, policiesOf } from './policies';
 import { Queues } from './queues/queues';
-import { followJobs } from './queues/schedules';
-import { tick } from './queues/tick';
 import { connectReactions } from './reactions';
 import { openRedis } from './redis/open';
 import { reloaded } from './reload';
+import { startCollecting } from './retention/schedule';
+import { UsageTable } from './retention/usage';
+import { followSchedules } from './schedule/follow';
+import { ScheduleTable } from './schedule/table';
+import { tick } from './schedule/tick';
 import { listen } from './server';
 import { Fleet } from './sessions/fleet';
 import { returnMs } from './sessions/leases';
 import { Counters } from './state/counters';
+import { Decisions } from './state/decisions';
+import { Drains } from './state/drains';
 import { JobTable, nodesOf } from './state/jobs';
 import { JobLocks } from './state/locks';
 import { loadNodes } from './state/nodes';
@@ -113,9 +122,14 @@ export async function startCoordinator(
   resolveImports().catch((err) => log.error({ err }, 'recovery of imports'));
   context.queues.start({
     runOperation: (id) => runOperation(context, id),
-    tick: (job) => tick(context, job),
+    tick: (job, dueMs) => tick(context, job, dueMs),
   });
-  const unfollow = followJobs(context);
+  const follows = [
+    followFailures(context),
+    followSchedules(context),
+    followDrains(context),
+    startCollecting(context, options.gcIntervalMs),
+  ];
   telemetry.setReady(true);
   log.info(
     {
@@ -135,17 +149,19 @@ export async function startCoordinator(
       const { needRestart, ...change } = reloaded(options, next);
       options = change.options;
       log.level = options.logLevel;
+      context.gate.admit();
       log.info({ reloaded: change.reloaded, needRestart }, 'configuration read again');
     },
     refuse: (err) => log.error({ err }, 'the configuration cannot be used: it stays as it is'),
     close: async () => {
       telemetry.setReady(false);
-      unfollow();
+      for (const stop of follows) stop();
       const stopping = {
         code: 'COORDINATOR_UNAVAILABLE',
         message: 'the coordinator is stopping',
         remedy: '',
       } as const;
+      context.gate.close();
       context.running.abortAll(stopping);
       await untilQuiet(context, CLOSE_TIMEOUT_MS);
       disconnect();
@@ -180,16 +196,25 @@ async function buildContext(opened: Opened): Promise<Context> {
   const catalog = new Catalog(redis, store, jobs, log);
   const { isRebuilt } = await rebuildIfIncomplete({ catalog, counters, jobs, log, redis, store });
   const gathering = await Gathering.begin(redis, clock, { isRebuilt, timeMs: returnMs(options.leaseMs) });
+  const [schedules, drains, failures] = await Promise.all([
+    ScheduleTable.load(redis),
+    Drains.load(redis),
+    FailureTally.load(redis, clock, returnMs(options.leaseMs)),
+  ]);
   return {
-    ...{ clock, log, redis, store, jobs, operations, counters, catalog },
+    ...{ clock, log, redis, store, jobs, operations, counters, catalog, schedules, drains, failures },
+    decisions: new Decisions(redis, clock, log),
+    gate: new Gate(() => policies().maxCheckpoints),
     fleet: new Fleet(clock, { leaseMs: options.leaseMs, heartbeatMs: options.heartbeatMs }, log),
     locks: new JobLocks(),
+    removals: new JobLocks(),
     running: new RunningOperations(),
     queues: new Queues(endpoint, log),
     transfers: new Transfers(),
     gathering,
     policies,
     launching: new Set(),
+    usage: new UsageTable(redis),
   };
 }
 

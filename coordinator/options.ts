@@ -4,6 +4,7 @@ import { isAbsolute } from 'node:path';
 import { z } from 'zod';
 import { HoldfastError } from '../core/errors';
 import { isLogLevel, LOG_LEVELS } from '../core/log';
+import { KEEP_ALL, RULES, type Rule } from '../core/retention';
 import { invalidSetting, parseSettings, type SettingNames } from '../core/settings';
 import { textFor } from '../core/settingText';
 import { metricsAddress } from '../core/telemetry/address';
@@ -12,6 +13,7 @@ import { parseRedisUrl } from './redis/external';
 
 const PORT = 7020;
 
+const count = z.number().int().min(0);
 const absolute = z.string().refine(isAbsolute, 'must be an absolute path');
 
 const schema = z
@@ -41,6 +43,21 @@ const schema = z
     restartWaitMs: z.number().int().min(0).default(600_000),
     /** [HOST:]PORT for metrics and health; absent: none. */
     metrics: metricsAddress.optional(),
+    /** At work at the same time, in the whole cluster. */
+    maxCheckpoints: z.number().int().min(1).max(1_000).default(16),
+    /** Of jobs that have no policy of their own. */
+    retention: z
+      .object(
+        Object.fromEntries(RULES.map(({ field }) => [field, count])) as Record<Rule['field'], typeof count>,
+      )
+      .strict()
+      .default(KEEP_ALL),
+    /** Between condemning an object and deleting it. */
+    gcGraceMs: count.default(3_600_000),
+    /** Between two sweeps of the whole store. */
+    gcIntervalMs: z.number().int().min(1_000).default(3_600_000),
+    /** Stored bytes of one user; 0: no limit. */
+    userQuotaBytes: count.default(0),
     logLevel: z
       .string()
       .refine(isLogLevel, `must be one of ${LOG_LEVELS.join(', ')}`)
@@ -64,6 +81,11 @@ export const COORDINATOR_SETTINGS = {
   socket: 'toolsSocket',
   lease: 'leaseMs',
   'restart-wait': 'restartWaitMs',
+  'max-checkpoints': 'maxCheckpoints',
+  keep: 'retention',
+  'gc-every': 'gcIntervalMs',
+  'gc-grace': 'gcGraceMs',
+  'user-quota': 'userQuotaBytes',
   metrics: 'metrics',
   'log-level': 'logLevel',
 } as const satisfies SettingNames<keyof CoordinatorOptionsInput>;
@@ -71,6 +93,10 @@ export const COORDINATOR_SETTINGS = {
 /** These take effect without a restart. */
 export const COORDINATOR_RELOADABLE = [
   'restart-wait',
+  'max-checkpoints',
+  'keep',
+  'gc-grace',
+  'user-quota',
   'log-level',
 ] as const satisfies (keyof typeof COORDINATOR_SETTINGS)[];
 

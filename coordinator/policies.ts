@@ -1,8 +1,17 @@
 /** What a site may change while the coordinator runs. Who decides by it asks for it at that moment. */
 import type { CoordinatorOptions } from './options';
 
-export type Policies = Pick<CoordinatorOptions, 'restartWaitMs'>;
+export type Policies = Pick<
+  CoordinatorOptions,
+  'restartWaitMs' | 'maxCheckpoints' | 'retention' | 'gcGraceMs' | 'userQuotaBytes'
+>;
 
-export function policiesOf({ restartWaitMs }: CoordinatorOptions): Policies {
-  return { restartWaitMs };
+export function policiesOf({
+  restartWaitMs,
+  maxCheckpoints,
+  retention,
+  gcGraceMs,
+  userQuotaBytes,
+}: CoordinatorOptions): Policies {
+  return { restartWaitMs, maxCheckpoints, retention, gcGraceMs, userQuotaBytes };
 }

@@ -7,6 +7,7 @@ import {
   type CoordinatorOptionsInput,
   parseCoordinatorOptions,
 } from './options';
+import { policiesOf } from './policies';
 
 export interface Reloaded extends Difference {
   /** Those of before, with the settings that take effect now. */
@@ -17,6 +18,6 @@ export interface Reloaded extends Difference {
 export function reloaded(now: CoordinatorOptions, input: CoordinatorOptionsInput): Reloaded {
   const next = parseCoordinatorOptions(input);
   const difference = differences(COORDINATOR_PART, COORDINATOR_RELOADABLE, now, next);
-  const { restartWaitMs, logLevel } = next;
-  return { ...difference, options: Object.freeze({ ...now, restartWaitMs, logLevel }) };
+  const taken: Partial<CoordinatorOptions> = { ...policiesOf(next), logLevel: next.logLevel };
+  return { ...difference, options: Object.freeze({ ...now, ...taken }) };
 }

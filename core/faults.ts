@@ -49,6 +49,11 @@ export const FAULT_POINTS = [
   'coordinator.import.stored',
   'coordinator.import.before-commit',
   'coordinator.import.after-commit',
+  // coordinator, retention and garbage collection
+  'coordinator.gc.planned',
+  'coordinator.gc.manifest-deleted',
+  'coordinator.gc.condemned',
+  'coordinator.gc.object-deleted',
   // store
   'store.put',
 ] as const;

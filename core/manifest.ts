@@ -31,6 +31,12 @@ export function parseManifestKey(key: string): { job: string; generation: number
   return isJobId(job) ? { job, generation: Number(digits) } : null;
 }
 
+/** The job whose manifest or data it is; null for another kind of key. */
+export function jobIdOf(key: string): string | null {
+  const [kind, job = ''] = key.split('/');
+  return (kind === 'manifests' || kind === 'jobs') && isJobId(job) ? job : null;
+}
+
 export function encodeManifest(manifest: Manifest): Buffer {
   return Buffer.from(`${JSON.stringify(Manifest.toJSON(manifest), null, 1)}\n`);
 }

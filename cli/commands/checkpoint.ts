@@ -11,6 +11,7 @@ import { parseChoice } from '../values';
 
 interface CheckpointOptions extends SocketOption, JsonOption {
   readonly stop?: boolean;
+  readonly now?: boolean;
   readonly live?: LiveChoice;
 }
 
@@ -20,6 +21,7 @@ The id of the committed checkpoint is printed on stdout. Ctrl-C leaves; the chec
 
 Examples:
   holdfast checkpoint 4711
+  holdfast checkpoint --now JOB      # in a batch system's warning signal
   holdfast checkpoint --stop JOB && holdfast restart JOB --nodes n3
 
 Exit codes:
@@ -29,7 +31,8 @@ Exit codes:
 async function checkpoint(subject: string, options: CheckpointOptions): Promise<void> {
   await withConnection(options, async (connection) => {
     const job = await resolveJob(connection, subject);
-    const request = { job, stop: options.stop ?? false, live: liveMode(options.live) };
+    const { stop = false, now = false } = options;
+    const request = { job, stop, now, live: liveMode(options.live) };
     const { operation: id } = await connection.call('checkpoint', request);
     const display = chooseDisplay('checkpoint', options.json ?? false);
     const operation = await awaitOperation(connection, id, display);
@@ -52,6 +55,7 @@ export function addCheckpoint(program: Command): void {
     )
     .argument('<job|pid>', 'job id, or the pid of a process on this node')
     .option('--stop', 'end the job as soon as it is captured')
+    .option('--now', 'do not wait while as many as may be are in flight')
     .option(LIVE_FLAGS, LIVE_HELP, parseChoice(LIVE_CHOICES))
     .addHelpText('after', HELP);
   addSocket(addJson(command)).action(checkpoint);

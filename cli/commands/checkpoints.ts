@@ -5,16 +5,18 @@ import { ellipsize, formatAge, formatDuration, formatSize } from '../output/form
 import { type Column, printTable } from '../output/table';
 import { printJson } from '../output/terminal';
 import { viewCheckpoint } from '../output/views';
+import { parseCheckpointId } from '../values';
 
 const HELP = `
 HELD is the longest time that one of the nodes was frozen; TOOK is from the request to the commit.
 
 Examples:
   holdfast checkpoints JOB
+  holdfast checkpoints pin 17
   holdfast restart $(holdfast checkpoints JOB --json | jq '[.checkpoints[].ckptId] | max')
 
 Exit codes:
-  0, or as in holdfast(1), EXIT STATUS`;
+  0; 3 no such job or checkpoint; 5 it must stay; others as in holdfast(1), EXIT STATUS`;
 
 function columns(nowMs: number): Column<CheckpointSummary>[] {
   return [
@@ -27,7 +29,9 @@ function columns(nowMs: number): Column<CheckpointSummary>[] {
     { title: 'CAPTURED', cell: (checkpoint) => formatSize(checkpoint.capturedBytes), align: 'right' },
     { title: 'UPLOADED', cell: (checkpoint) => formatSize(checkpoint.uploadedBytes), align: 'right' },
     { title: 'HELD', cell: (checkpoint) => formatDuration(checkpoint.heldMs), align: 'right' },
+    { title: 'STATE', cell: ({ quarantine }) => (quarantine === '' ? 'good' : 'QUARANTINE') },
     { title: 'TOOK', cell: (checkpoint) => formatDuration(checkpoint.durationMs), align: 'right' },
+    { title: 'PINNED', cell: (checkpoint) => (checkpoint.pinned ? 'pinned' : '') },
   ];
 }
 
@@ -39,6 +43,20 @@ async function checkpoints(job: string | undefined, options: SocketOption & Json
   });
 }
 
+async function setPinned(ckptId: number, pinned: boolean, options: SocketOption & JsonOption): Promise<void> {
+  await withConnection(options, async (connection) => {
+    const { summary } = await connection.call('pinCheckpoint', { ckptId, pinned });
+    if (options.json) printJson({ checkpoint: summary ? viewCheckpoint(summary) : null });
+  });
+}
+
+async function remove(ckptId: number, options: SocketOption & JsonOption): Promise<void> {
+  await withConnection(options, async (connection) => {
+    await connection.call('removeCheckpoint', { ckptId });
+    if (options.json) printJson({ ckptId });
+  });
+}
+
 export function addCheckpoints(program: Command): void {
   const command = program
     .command('checkpoints')
@@ -47,4 +65,27 @@ export function addCheckpoints(program: Command): void {
     .argument('[job]', 'job id')
     .addHelpText('after', HELP);
   addSocket(addJson(command)).action(checkpoints);
+  addPin(command, 'pin', true, 'keep a checkpoint whatever the policy says');
+  addPin(command, 'unpin', false, 'leave a checkpoint to the policy again');
+  const removeCommand = command
+    .command('remove')
+    .summary('remove a checkpoint')
+    .description(
+      'Removes a checkpoint, unless it is pinned or a job that may run needs it. Its space comes back later.',
+    )
+    .argument('<ckpt>', 'checkpoint id', parseCheckpointId)
+    .addHelpText('after', HELP);
+  addSocket(addJson(removeCommand)).action(remove);
+}
+
+function addPin(parent: Command, name: string, pinned: boolean, summary: string): void {
+  const command = parent
+    .command(name)
+    .summary(summary)
+    .description(`${pinned ? 'Keeps' : 'Leaves'} ${summary.slice(summary.indexOf(' ') + 1)}.`)
+    .argument('<ckpt>', 'checkpoint id', parseCheckpointId)
+    .addHelpText('after', HELP);
+  addSocket(addJson(command)).action((ckptId: number, options: SocketOption & JsonOption) =>
+    setPinned(ckptId, pinned, options),
+  );
 }

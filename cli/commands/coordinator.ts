@@ -5,7 +5,8 @@ import type * as Native from '../../native';
 import { addConfig, configurationOf } from '../configuration/daemon';
 import { announce, runDaemon } from '../daemon';
 import { addJson, type JsonOption } from '../options';
-import { parseDuration, parseHostPort, parseInterval, parsePath } from '../values';
+import { parsePolicy } from '../policy';
+import { parseCount, parseDuration, parseHostPort, parseInterval, parsePath, parseSize } from '../values';
 
 const HELP = `
 Runs in the foreground. One line on stdout tells that it is ready; its log goes to stderr. SIGTERM and SIGINT
@@ -84,6 +85,15 @@ export function addCoordinator(program: Command): void {
         'HOLDFAST_METRICS',
       ),
     )
+    .addOption(
+      new Option('--max-checkpoints <n>', 'checkpoints in flight at most (default: 16)')
+        .env('HOLDFAST_MAX_CHECKPOINTS')
+        .argParser(parseCount),
+    )
+    .option('--keep <policy>', 'retention policy of jobs that have none (default: all)', parsePolicy)
+    .option('--gc-every <interval>', 'how often the whole store is swept (default: 1h)', parseInterval)
+    .option('--gc-grace <duration>', 'how long garbage waits for its deletion (default: 1h)', parseDuration)
+    .option('--user-quota <size>', 'stored bytes of one user at most (default: no limit)', parseSize)
     .addOption(new Option('--log-level <level>', 'trace, debug, info, warn or error').env('HOLDFAST_LOG'))
     .addHelpText('after', HELP);
   addJson(addConfig(command)).action(coordinator);

@@ -4,7 +4,7 @@ import { addJson, addSocket, type JsonOption, type SocketOption, withConnection 
 import { ellipsize, formatAge, formatSize } from '../output/format';
 import { type Column, printTable } from '../output/table';
 import { printJson } from '../output/terminal';
-import { viewNode } from '../output/views';
+import { nodeState, viewNode } from '../output/views';
 
 const HELP = `
 Examples:
@@ -17,7 +17,7 @@ Exit codes:
 function columns(nowMs: number): Column<Node>[] {
   return [
     { title: 'NODE', cell: (node) => node.name },
-    { title: 'STATE', cell: (node) => (node.alive ? 'up' : 'LOST') },
+    { title: 'STATE', cell: (node) => nodeState(node) },
     { title: 'SEEN', cell: (node) => formatAge(node.lastSeenMs, nowMs), align: 'right' },
     { title: 'ADDRESSES', cell: (node) => ellipsize(node.facts?.addresses.join(',') ?? '', 40) },
     { title: 'ARCH', cell: (node) => node.facts?.architecture ?? '' },

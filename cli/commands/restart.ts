@@ -17,12 +17,15 @@ import {
   resolveSource,
   restoredOutput,
 } from '../run/restart-source';
-import { parseNames } from '../values';
+import { buildEnd } from '../run/spec';
+import { parseInterval, parseMoment, parseNames } from '../values';
 
 interface RestartOptions extends SocketOption, JsonOption {
   readonly nodes?: string[];
   readonly output?: string;
   readonly lazy?: boolean;
+  readonly deadline?: number;
+  readonly walltime?: number;
   readonly detach?: boolean;
 }
 
@@ -72,6 +75,7 @@ async function restart(subject: string, options: RestartOptions): Promise<number
       nodes: options.nodes ?? [],
       outputPath: given?.path ?? '',
       lazy: options.lazy ?? false,
+      ...buildEnd(options),
     });
     const operation = await awaitRunning(connection, id, options);
     const job = await fetchJob(connection, operation.job);
@@ -104,6 +108,8 @@ export function addRestart(program: Command): void {
     .option('--nodes <a,b>', 'only these nodes, preferred ones first', parseNames)
     .option('--output <file>', 'where the output goes from now on')
     .option('--lazy', 'let the job run before its memory is there; fill it meanwhile')
+    .option('--walltime <duration>', 'it ends after this long: take a last checkpoint before', parseInterval)
+    .option('--deadline <time>', 'the same for a moment: 2030-12-31T18:00, or Unix seconds', parseMoment)
     .option('-d, --detach', 'leave once the job runs')
     .addHelpText('after', HELP);
   addSocket(addJson(command)).action(async (subject: string, options: RestartOptions) => {

@@ -1,25 +1,35 @@
 import { basename } from 'node:path';
 import type { Command } from 'commander';
 import { HoldfastError } from '../../core/errors';
+import type { RetentionPolicy } from '../../proto/gen/holdfast/v1/manifest';
 import { addJson, addSocket, type JsonOption, type SocketOption, withConnection } from '../options';
 import { print, printJson } from '../output/terminal';
 import { viewJob } from '../output/views';
+import { parsePolicy } from '../policy';
 import { attach, exitCodeOf } from '../run/attach';
 import { forwardToJob } from '../run/job-signals';
 import { LIVE_CHOICES, LIVE_FLAGS, LIVE_HELP, type LiveChoice, liveMode } from '../run/live';
 import { defaultOutputName, type OutputFile, prepareOutput } from '../run/output-file';
 import { jsonReporter, plainReporter } from '../run/reporter';
-import { buildSpec, RESTART_CHOICES, type RestartChoice, thisCaller } from '../run/spec';
-import { parseChoice, parseCount, parseInterval, parseNames } from '../values';
+import {
+  buildSchedule,
+  buildSpec,
+  RESTART_CHOICES,
+  type RestartChoice,
+  type ScheduleOptions,
+  thisCaller,
+} from '../run/spec';
+import { parseChoice, parseCount, parseEvery, parseInterval, parseMoment, parseNames } from '../values';
 
-interface RunOptions extends SocketOption, JsonOption {
+interface RunOptions extends SocketOption, JsonOption, ScheduleOptions {
   readonly name?: string;
   readonly nodes?: string[];
   readonly node?: string;
-  readonly every?: number;
   readonly live?: LiveChoice;
+  readonly keep?: RetentionPolicy;
   readonly restart?: RestartChoice;
   readonly maxRestarts?: number;
+  readonly restartBackoff?: number;
   readonly output?: string;
   readonly detach?: boolean;
 }
@@ -31,7 +41,8 @@ one kills it.
 
 Examples:
   holdfast run -- ./simulate --steps 100000
-  holdfast run --nodes n1,n2 --every 10m -- mpirun -np 64 --hostfile hosts ./simulate
+  holdfast run --every auto --walltime 12h -- ./simulate
+  holdfast run --nodes n1,n2 --every 10m --keep last=3,end=7d -- mpirun -np 64 --hostfile hosts ./simulate
   JOB=$(holdfast run --detach -- ./simulate)
 
 Exit codes:
@@ -58,11 +69,13 @@ async function run(argv: string[], options: RunOptions): Promise<number> {
         argv,
         name: options.name ?? program,
         nodes: options.nodes ?? (options.node ? [options.node] : []),
-        intervalMs: options.every ?? 0,
+        schedule: buildSchedule(options),
         live: liveMode(options.live),
         restart: options.restart,
         maxRestarts: options.maxRestarts,
+        restartBackoffMs: options.restartBackoff ?? 0,
         outputPath: output.path,
+        retention: options.keep,
       },
       thisCaller(),
     );
@@ -95,14 +108,32 @@ export function addRun(program: Command): void {
     .option('--name <name>', 'name to show (default: the command)')
     .option('--nodes <a,b>', 'nodes to use, in order; the first one runs the command', parseNames)
     .option('--node <node>', 'the node to use')
-    .option('--every <interval>', 'take a checkpoint this often: 30s, 10m', parseInterval)
+    .option(
+      '--every <interval>',
+      'take a checkpoint this often: 30s, 10m; auto: as cost and failures suggest',
+      parseEvery,
+    )
+    .option('--cron <pattern>', 'take a checkpoint at these times: "0 */2 * * *"')
+    .option('--time-zone <zone>', "of --cron: Europe/Berlin (default: this machine's)")
+    .option(
+      '--walltime <duration>',
+      'the job ends after this long: take a last checkpoint before',
+      parseInterval,
+    )
+    .option('--deadline <time>', 'the same for a moment: 2030-12-31T18:00, or Unix seconds', parseMoment)
+    .option('--keep <policy>', 'which checkpoints are kept: 3, or last=3,daily=7,end=14d', parsePolicy)
     .option(LIVE_FLAGS, LIVE_HELP, parseChoice(LIVE_CHOICES))
     .option(
       '--restart <never|same|any>',
-      'after a loss, restart never, on the same nodes or on any (default: any with --every, else never)',
+      'after a loss, restart never, on the same nodes or on any (default: any with scheduled checkpoints, else never)',
       parseChoice(RESTART_CHOICES),
     )
     .option('--max-restarts <n>', 'automatic restarts at most (default: 3)', parseCount)
+    .option(
+      '--restart-backoff <duration>',
+      'wait before a restart that follows another without a checkpoint, doubled each time (default: 10s)',
+      parseInterval,
+    )
     .option('--output <file>', 'where stdout and stderr of the job go (default: a new file here)')
     .option('-d, --detach', 'print the job id and leave')
     .addHelpText('after', HELP);

@@ -1,5 +1,7 @@
 /** A setting's value as the file and the flags take it. Pure. */
+import { formatPolicy } from '../../core/retention';
 import { withoutSecrets } from '../../core/secrets';
+import type { RetentionPolicy } from '../../proto/gen/holdfast/v1/manifest';
 
 const DURATIONS = [
   [86_400_000, 'd'],
@@ -21,6 +23,7 @@ const SIZES = [
 export function asWritten(field: string, value: unknown): string {
   if (value === undefined) return '';
   if (Array.isArray(value)) return value.map((item) => asWritten(field, item)).join(', ');
+  if (field === 'retention') return formatPolicy(value as RetentionPolicy);
   if (typeof value !== 'number') return withoutSecrets(String(value));
   if (field.endsWith('Ms')) return inUnits(value, DURATIONS);
   if (/Bytes(PerS)?$/.test(field)) return inUnits(value, SIZES);

@@ -1,11 +1,12 @@
 /** One object with everything that is known about it, for people. */
 
-import type { CheckpointSummary, Job, Node } from '../../proto/gen/holdfast/v1/coordinator';
+import { formatPolicy } from '../../core/retention';
+import type { CheckpointSummary, Decision, Job, Node } from '../../proto/gen/holdfast/v1/coordinator';
 import type { Manifest, NodePart, TreeImage } from '../../proto/gen/holdfast/v1/manifest';
 import { formatCommand, formatCount, formatDuration, formatSize, formatTime } from './format';
 import { layOut, printFields } from './table';
 import { paint, print } from './terminal';
-import { fillingText, jobNodes, jobState } from './views';
+import { fillingText, jobNodes, jobState, nodeState } from './views';
 
 function heading(text: string): void {
   print('');
@@ -26,7 +27,10 @@ export function printJob(job: Job): void {
     ['output', spec?.outputPath ?? ''],
     ['user', spec ? `${spec.uid}:${spec.gid}` : ''],
     ['nodes', jobNodes(job).join(', ')],
-    ['checkpoints', spec?.intervalMs ? `every ${formatDuration(spec.intervalMs)}` : 'on request'],
+    ['checkpoints', scheduleText(job)],
+    ['next checkpoint', nextText(job)],
+    ['deadline', job.deadlineMs > 0 ? formatTime(job.deadlineMs) : ''],
+    ['retention', spec?.retention ? formatPolicy(spec.retention) : ''],
     ['last generation', job.lastGeneration || 'none'],
     ['incarnation', job.incarnation],
     ['restarts', job.restartCount],
@@ -35,6 +39,33 @@ export function printJob(job: Job): void {
     ['ended', formatTime(job.endedMs)],
     ['addresses', job.addressAliases.map(({ original, current }) => `${original} → ${current}`).join(', ')],
   ]);
+  printTrees(job);
+  printDecisions(job);
+}
+
+function scheduleText({ spec, deadlineMs }: Job): string {
+  if (spec?.adaptive) return 'as often as cost and failures suggest';
+  if (spec?.cron) return `cron ${spec.cron} in ${spec.timeZone || 'UTC'}`;
+  if (spec?.intervalMs) return `every ${formatDuration(spec.intervalMs)}`;
+  return deadlineMs > 0 ? 'before the deadline' : 'on request';
+}
+
+function nextText({ schedule }: Job): string {
+  return schedule ? `${formatTime(schedule.startMs)} (${schedule.reason})` : '';
+}
+
+function printDecisions({ decisions }: Job): void {
+  if (decisions.length === 0) return;
+  heading('Decisions');
+  const columns = [
+    { title: 'TIME', cell: (decision: Decision) => formatTime(decision.timeMs) },
+    { title: 'ABOUT', cell: (decision: Decision) => decision.subject },
+    { title: 'WHAT AND WHY', cell: (decision: Decision) => decision.reason },
+  ];
+  for (const line of layOut(columns, decisions)) print(line);
+}
+
+function printTrees(job: Job): void {
   if (job.trees.length === 0) return;
   heading('Trees');
   const columns = [
@@ -49,7 +80,8 @@ export function printNode(node: Node): void {
   const { facts } = node;
   printFields([
     ['node', node.name],
-    ['state', node.alive ? 'up' : 'LOST'],
+    ['state', nodeState(node)],
+    ['drained', node.drain ? `since ${formatTime(node.drain.sinceMs)} ${node.drain.reason}`.trim() : ''],
     ['last seen', formatTime(node.lastSeenMs)],
     ['version', node.version],
     ['host name', facts?.hostname ?? ''],
@@ -134,7 +166,9 @@ export function printCheckpoint(manifest: Manifest, summary: CheckpointSummary |
     ['captured', summary ? formatSize(summary.capturedBytes) : ''],
     ['uploaded', summary ? formatSize(summary.uploadedBytes) : ''],
     ['held', summary ? formatDuration(summary.heldMs) : ''],
+    ['pinned', summary?.pinned ? 'yes' : ''],
     ['took', summary ? formatDuration(summary.durationMs) : ''],
+    ['quarantine', summary?.quarantine ?? ''],
     ['holdfast', header?.holdfastVersion ?? ''],
     ['format', `${manifest.format} ${manifest.version}`],
   ]);

@@ -10,8 +10,10 @@ import type {
   MemoryFilling,
   Node,
   Operation,
+  Schedule,
 } from '../../proto/gen/holdfast/v1/coordinator';
 import { formatTime } from './format';
+import { viewPolicy } from './retention';
 
 export type JobStateName =
   | 'STARTING'
@@ -58,6 +60,10 @@ export function jobNodes(job: Job): string[] {
   return [...new Set(trees.map((tree) => tree.node))];
 }
 
+function viewSchedule({ dueMs, startMs, kind, reason }: Schedule) {
+  return { dueMs, startMs, kind, reason };
+}
+
 export function viewJob(job: Job) {
   return {
     id: job.id,
@@ -70,12 +76,21 @@ export function viewJob(job: Job) {
     workingDirectory: job.spec?.workingDirectory ?? '',
     outputPath: job.spec?.outputPath ?? '',
     intervalMs: job.spec?.intervalMs ?? 0,
+    cron: job.spec?.cron ?? '',
+    timeZone: job.spec?.timeZone ?? '',
+    adaptive: job.spec?.adaptive ?? false,
+    deadlineMs: job.deadlineMs,
+    schedule: job.schedule ? viewSchedule(job.schedule) : null,
+    decisions: job.decisions.map(({ timeMs, subject, reason }) => ({ timeMs, subject, reason })),
     restartPolicy: withoutPrefix(job.spec?.restartPolicy ?? '', 'RESTART_POLICY_'),
     maxRestarts: job.spec?.maxRestarts ?? 0,
+    retention: viewPolicy(job.spec?.retention),
     nodes: jobNodes(job),
     trees: job.trees.map(({ treeId, node, rootPid, main }) => ({ treeId, node, rootPid, main })),
     incarnation: job.incarnation,
+    restartBackoffMs: job.spec?.restartBackoffMs ?? 0,
     restartCount: job.restartCount,
+    restartsSinceCommit: job.restartsSinceCommit,
     lastGeneration: job.lastGeneration,
     filling: job.filling.map(({ node, treeId, residentBytes, totalBytes, storeUnavailableSinceMs }) => {
       return { node, treeId, residentBytes, totalBytes, storeUnavailableSinceMs };
@@ -91,6 +106,12 @@ export function viewCheckpoint(summary: CheckpointSummary) {
   return fields;
 }
 
+/** A node that is drained may be up or lost; only the loss is worse. */
+export function nodeState({ alive, drain }: Node): 'up' | 'drained' | 'LOST' {
+  if (!alive) return 'LOST';
+  return drain === undefined ? 'up' : 'drained';
+}
+
 export function viewNode(node: Node) {
   return {
     name: node.name,
@@ -104,6 +125,9 @@ export function viewNode(node: Node) {
     criuVersion: node.facts?.criuVersion ?? '',
     memoryBytes: node.facts?.memoryBytes ?? 0,
     cpuFlags: node.facts?.cpuFlags ?? [],
+    drain: node.drain
+      ? { sinceMs: node.drain.sinceMs, reason: node.drain.reason, restart: node.drain.restart }
+      : null,
   };
 }
 

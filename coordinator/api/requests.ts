@@ -9,7 +9,7 @@ import {
   type RestartRequest,
 } from '../../proto/gen/holdfast/v1/coordinator';
 import type { Context } from '../context';
-import { checkPath } from '../jobs/spec';
+import { checkEnd, checkPath, deadlineOf } from '../jobs/spec';
 import { enqueueOperation } from '../operations/enqueue';
 import { requireOwnCheckpoint, requireOwnJob } from './authorize';
 
@@ -17,13 +17,16 @@ import { requireOwnCheckpoint, requireOwnJob } from './authorize';
 export async function requestCheckpoint(
   context: Context,
   identity: Identity,
-  { job: id, stop, live }: CheckpointRequest,
+  { job: id, stop, live, now }: CheckpointRequest,
 ): Promise<string> {
   const job = requireOwnJob(identity, context.jobs.get(id));
   if (job.state !== JobState.RUNNING) {
     throw new HoldfastError('WRONG_STATE', `job ${id} is ${job.state}, not running`);
   }
-  return enqueueOperation(context, job, { kind: 'checkpoint', stop, periodic: false, live });
+  return enqueueOperation(context, job, {
+    ...{ kind: 'checkpoint', stop, periodic: false, live, drains: '' },
+    urgency: now ? 'now' : 'high',
+  });
 }
 
 /** The job's recorded user and root may ask; it runs under the recorded user whoever asks. */
@@ -35,6 +38,7 @@ export async function requestRestart(
   const { job, ckptId } = await sourceOf(context, identity, request);
   for (const node of request.nodes) requireName('node name', node, isNodeName);
   checkPath('output_path', request.outputPath, false);
+  checkEnd(request);
   if (job.state === JobState.STARTING || job.state === JobState.RESTARTING) {
     throw new HoldfastError(
       'WRONG_STATE',
@@ -43,7 +47,8 @@ export async function requestRestart(
     );
   }
   const { nodes, outputPath, lazy } = request;
-  const asked = { ckptId, nodes, outputPath, lazy, automatic: false };
+  const deadlineMs = deadlineOf(request, context.clock.wallMs());
+  const asked = { ckptId, nodes, outputPath, lazy, automatic: false, notBeforeMs: 0, deadlineMs };
   return enqueueOperation(context, job, { kind: 'restart', ...asked });
 }
 

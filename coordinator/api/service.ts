@@ -4,6 +4,7 @@ import type { Identity } from '../../core/rpc/identity';
 import type { CoordinatorServiceServer, Job } from '../../proto/gen/holdfast/v1/coordinator';
 import { rebuildCatalog } from '../catalog/rebuild';
 import type { Context } from '../context';
+import { drainNode, undrainNode } from '../drain/drain';
 import { killJob } from '../jobs/kill';
 import { submitJob, trackProcess } from '../jobs/launch';
 import { launchMember } from '../jobs/members';
@@ -11,14 +12,26 @@ import { checkSpec } from '../jobs/spec';
 import { isEnded } from '../state/jobs';
 import { maySee, ownerOf, requireOwnCheckpoint, requireOwnJob, requireRoot } from './authorize';
 import { requestCheckpoint, requestRestart } from './requests';
+import {
+  collectGarbage,
+  explainRetention,
+  pinCheckpoint,
+  removeCheckpoint,
+  setRetention,
+  usageFor,
+} from './retention';
 import { exportCheckpoint, importCheckpoint } from './transfer';
 import { watch } from './watch';
 
 const SIGTERM = 15;
 
 export function coordinatorService(context: Context, identity: Identity): CoordinatorServiceServer {
-  const { catalog, fleet, jobs, operations } = context;
-  const withFilling = (job: Job): Job => ({ ...job, filling: fleet.fillingOf(job.id, job.incarnation) });
+  const { catalog, decisions, drains, fleet, jobs, operations, schedules } = context;
+  const withNews = (job: Job): Job => ({
+    ...job,
+    filling: fleet.fillingOf(job.id, job.incarnation),
+    schedule: schedules.find(job.id)?.next ?? undefined,
+  });
   return {
     submitJob: unary(async ({ spec }) => {
       return { job: await submitJob(context, identity, checkSpec(spec, identity)) };
@@ -30,15 +43,20 @@ export function coordinatorService(context: Context, identity: Identity): Coordi
     }),
     listJobs: unary(async ({ all }) => {
       const visible = jobs.all().filter((job) => maySee(identity, ownerOf(job)) && (all || !isEnded(job)));
-      return { jobs: visible.sort((a, b) => (a.id < b.id ? -1 : 1)).map(withFilling) };
+      return { jobs: visible.sort((a, b) => (a.id < b.id ? -1 : 1)).map(withNews) };
     }),
-    getJob: unary(async ({ job }) => ({ job: withFilling(requireOwnJob(identity, jobs.get(job))) })),
+    getJob: unary(async ({ job: id }) => {
+      const job = requireOwnJob(identity, jobs.get(id));
+      return { job: { ...withNews(job), decisions: await decisions.of(id) } };
+    }),
     killJob: unary(async ({ job, signal }) => {
       requireOwnJob(identity, jobs.get(job));
       await killJob(context, job, signal || SIGTERM, identity.uid);
       return {};
     }),
-    listNodes: unary(async () => ({ nodes: fleet.nodes() })),
+    listNodes: unary(async () => ({
+      nodes: fleet.nodes().map((node) => ({ ...node, drain: drains.find(node.name) })),
+    })),
     listCheckpoints: unary(async ({ job }) => {
       const summaries = await catalog.list(job);
       return { checkpoints: summaries.filter(({ uid }) => maySee(identity, uid)) };
@@ -61,7 +79,25 @@ export function coordinatorService(context: Context, identity: Identity): Coordi
       requireRoot(identity, 'rebuild the catalog');
       return rebuildCatalog(context);
     }),
+    drain: unary(async (request) => {
+      requireRoot(identity, 'drain a node');
+      return { operations: await drainNode(context, request) };
+    }),
+    undrain: unary(async ({ node }) => {
+      requireRoot(identity, 'undrain a node');
+      await undrainNode(context, node);
+      return {};
+    }),
     export: (call) => exportCheckpoint(context, identity, call),
+    explainRetention: unary(({ job }) => explainRetention(context, identity, job)),
+    setRetention: unary((request) => setRetention(context, identity, request)),
+    pinCheckpoint: unary(async (request) => ({ summary: await pinCheckpoint(context, identity, request) })),
+    collectGarbage: unary(async (request) => ({ jobs: await collectGarbage(context, identity, request) })),
+    getUsage: unary(() => usageFor(context, identity)),
+    removeCheckpoint: unary(async ({ ckptId }) => {
+      await removeCheckpoint(context, identity, ckptId);
+      return {};
+    }),
     import: (call, callback) => importCheckpoint(context, identity, call, callback),
   };
 }

@@ -5,6 +5,7 @@ import { HoldfastError } from '../../core/errors';
 import { toGrpcError } from '../../core/rpc/errors';
 import type { Identity } from '../../core/rpc/identity';
 import type {
+  CheckpointSummary,
   ExportRequest,
   ExportResponse,
   ImportRequest,
@@ -80,8 +81,22 @@ async function transfer<T>(
 }
 
 async function send(context: Context, identity: Identity, call: ExportCall, signal: AbortSignal) {
+  const summary = requireOwnCheckpoint(identity, await context.catalog.get(call.request.ckptId));
+  const end = context.transfers.exporting(summary.job, summary.generation);
+  try {
+    await sendGeneration(context, summary, call, signal);
+  } finally {
+    end();
+  }
+}
+
+async function sendGeneration(
+  context: Context,
+  summary: CheckpointSummary,
+  call: ExportCall,
+  signal: AbortSignal,
+): Promise<void> {
   const { catalog, store } = context;
-  const summary = requireOwnCheckpoint(identity, await catalog.get(call.request.ckptId));
   const manifest = await catalog.manifest(summary.job, summary.generation);
   const { totalBytes, objectCount, stream } = await planExport(store, manifest, await sealKey(store));
   await write(context, call, signal, { $case: 'started', value: { summary, totalBytes, objectCount } });

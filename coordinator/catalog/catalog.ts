@@ -1,6 +1,6 @@
 /** The committed generations. Their manifests in the store are the truth; Redis holds a cache of summaries (C4). */
 import type { Redis } from 'ioredis';
-import { HoldfastError } from '../../core/errors';
+import { HoldfastError, toHoldfastError } from '../../core/errors';
 import type { Logger } from '../../core/log';
 import { decodeManifest, jobManifestsPrefix, manifestKey, parseManifestKey } from '../../core/manifest';
 import { CheckpointSummary, type Job } from '../../proto/gen/holdfast/v1/coordinator';
@@ -20,6 +20,10 @@ export class Catalog {
   async add(summary: CheckpointSummary): Promise<void> {
     const json = JSON.stringify(CheckpointSummary.toJSON(summary));
     await this.redis.hset(KEYS.checkpoints, String(summary.ckptId), json);
+  }
+
+  async remove(ckptId: number): Promise<void> {
+    await this.redis.hdel(KEYS.checkpoints, String(ckptId));
   }
 
   /** What the next checkpoint of the job may build on; zeros when there is nothing, or the catalog does not know it. */
@@ -48,16 +52,49 @@ export class Catalog {
     );
   }
 
-  /** @throws HoldfastError OBJECT_MISSING, CORRUPT, UNKNOWN_FORMAT, STORE_UNAVAILABLE */
+  /** @throws HoldfastError NOT_FOUND, CORRUPT, UNKNOWN_FORMAT, STORE_UNAVAILABLE */
   async manifest(job: string, generation: number): Promise<Manifest> {
     const key = manifestKey(job, generation);
-    const manifest = decodeManifest(await this.store.get(key), key);
+    const manifest = decodeManifest(await this.#read(key, `generation ${generation} of job ${job}`), key);
     const { header } = manifest;
     if (header?.job === job && header.generation === generation) return manifest;
     throw new HoldfastError(
       'CORRUPT',
       `${key} is the manifest of job ${header?.job}, generation ${header?.generation}`,
     );
+  }
+
+  /**
+   * The job's last generation; 0 when that was removed, or there was none. In doubt it is there.
+   * @param known of the job, from list()
+   */
+  async lastExisting(
+    { id, lastGeneration }: Pick<Job, 'id' | 'lastGeneration'>,
+    known: readonly Pick<CheckpointSummary, 'generation'>[],
+  ): Promise<number> {
+    if (lastGeneration === 0 || known.some(({ generation }) => generation === lastGeneration))
+      return lastGeneration;
+    try {
+      const found = await this.store.stat(manifestKey(id, lastGeneration));
+      return found === null ? 0 : lastGeneration;
+    } catch (err) {
+      this.log.warn(
+        { job: id, generation: lastGeneration, err },
+        'whether the last generation is there is not known',
+      );
+      return lastGeneration;
+    }
+  }
+
+  /** Without its manifest a generation does not exist (C1). */
+  async #read(key: string, what: string): Promise<Buffer> {
+    try {
+      return await this.store.get(key);
+    } catch (cause) {
+      if (toHoldfastError(cause).code !== 'OBJECT_MISSING') throw cause;
+      const remedy = 'it was removed; see `holdfast checkpoints`';
+      throw new HoldfastError('NOT_FOUND', `${what} does not exist any more`, remedy, { cause });
+    }
   }
 
   /** After a commit found its number taken: what the store's newest generation of the job really is. */

@@ -5,6 +5,7 @@ import { type CheckpointSummary, type Job, JobState } from '../../proto/gen/hold
 import type { Manifest } from '../../proto/gen/holdfast/v1/manifest';
 import { storedBytes, summarize } from '../checkpoint/assemble';
 import type { Context } from '../context';
+import { pinnedOf } from '../retention/pins';
 import type { Counters } from '../state/counters';
 import { KEYS } from '../state/keys';
 
@@ -29,6 +30,7 @@ export async function rebuildIfIncomplete(parts: Parts): Promise<{ isRebuilt: bo
 export async function rebuildCatalog(parts: Parts): Promise<Rebuilt> {
   const { catalog, counters, jobs, log, redis, store } = parts;
   const newJobs = new Set<string>();
+  const pinnedByJob = new Map<string, Set<number>>();
   let checkpoints = 0;
   for await (const { key } of store.list(MANIFESTS_PREFIX)) {
     const place = parseManifestKey(key);
@@ -37,7 +39,10 @@ export async function rebuildCatalog(parts: Parts): Promise<Rebuilt> {
       const manifest = decodeManifest(await store.get(key), key);
       const summary = summaryOf(manifest);
       await raiseCounters(counters, manifest, place.job);
-      if (await isNew(redis, summary.ckptId)) await catalog.add(summary);
+      const pins = pinnedByJob.get(place.job) ?? (await pinnedOf(store, place.job));
+      pinnedByJob.set(place.job, pins);
+      const pinned = pins.has(place.generation);
+      if (await isNew(redis, summary.ckptId)) await catalog.add({ ...summary, pinned });
       if (jobs.find(place.job) === undefined) newJobs.add(place.job);
       const known = jobs.find(place.job) ?? jobFrom(manifest, place.job, LOST_STATE);
       await jobs.put(withGeneration(known, manifest, newJobs.has(place.job)));
@@ -91,6 +96,11 @@ export function jobFrom(manifest: Manifest, id: string, reason: string): Job {
     tracked: false,
     filling: [],
     addressAliases: [],
+    restoredGeneration: 0,
+    schedule: undefined,
+    decisions: [],
+    restartsSinceCommit: 0,
+    deadlineMs: 0,
   };
 }
 

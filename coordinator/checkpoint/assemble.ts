@@ -83,6 +83,9 @@ export function summarize(
     durationMs: measured.durationMs,
     uid: header?.spec?.uid ?? 0,
     epoch: header?.epoch ?? 0,
+    pinned: false,
+    quarantine: '',
+    failedRestarts: 0,
   };
 }
 

@@ -40,9 +40,11 @@ function isStop({ request }: OperationRecord): boolean {
 
 function afterCommit(job: Job, record: OperationRecord, nowMs: number): Partial<Job> {
   const lastGeneration = Math.max(job.lastGeneration, record.operation.generation);
-  if (!isStop(record) || isEnded(job)) return { lastGeneration };
+  // Its memory was whole (R3): whatever it was restarted from is not read any more.
+  const committed = { lastGeneration, restoredGeneration: 0, restartsSinceCommit: 0 };
+  if (!isStop(record) || isEnded(job)) return committed;
   const reason = `stopped at checkpoint ${record.operation.ckptId}`;
-  return { lastGeneration, state: JobState.STOPPED, reason, trees: [], endedMs: nowMs };
+  return { ...committed, state: JobState.STOPPED, reason, trees: [], endedMs: nowMs };
 }
 
 /** A stop whose Release may have killed trees, and that was not committed: what is left of the job cannot go on. */

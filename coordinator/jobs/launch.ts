@@ -8,12 +8,17 @@ import { JobSpec } from '../../proto/gen/holdfast/v1/manifest';
 import type { Context } from '../context';
 import { TIMEOUTS_MS } from '../timeouts';
 import { killTrees } from './kill';
+import { deadlineOf } from './spec';
 
 const MAIN = 'main';
 
-/** @param spec checked; its first node, the caller's, or the first one alive runs it */
+/** @param spec checked; its first node, the caller's, or the first one alive runs it, if it is not drained */
 export async function submitJob(context: Context, identity: Identity, spec: JobSpec): Promise<Job> {
-  const node = spec.nodes[0] ?? identity.node ?? context.fleet.nodes().find(({ alive }) => alive)?.name;
+  const { drains, fleet } = context;
+  const isOpen = (name: string) => drains.find(name) === undefined;
+  const own = identity.node !== null && isOpen(identity.node) ? identity.node : undefined;
+  const node = spec.nodes[0] ?? own ?? fleet.nodes().find(({ alive, name }) => alive && isOpen(name))?.name;
+  if (node !== undefined) drains.requireOpen(node);
   const job = await createJob(context, requireAlive(context, node), spec, false);
   const value = { treeId: MAIN, main: true, spec, incarnation: job.incarnation, waitForCommand: false };
   return begin(context, job, (target, scope) =>
@@ -74,6 +79,11 @@ function createJob({ clock, jobs }: Context, node: string, spec: JobSpec, tracke
     tracked,
     filling: [],
     addressAliases: [],
+    restoredGeneration: 0,
+    schedule: undefined,
+    decisions: [],
+    restartsSinceCommit: 0,
+    deadlineMs: deadlineOf(spec, clock.wallMs()),
   });
 }
 

@@ -2,6 +2,7 @@
 import { type Job, JobState } from '../../proto/gen/holdfast/v1/coordinator';
 import type { Context } from '../context';
 import { enqueueOperation } from '../operations/enqueue';
+import { chooseGeneration } from '../restart/generations';
 import { hasMain, nodesOf } from '../state/jobs';
 import { killTrees } from './kill';
 import { decideAfterLoss } from './policy';
@@ -35,10 +36,13 @@ export async function handleLoss(
 
 /** Under the job's lock. */
 export async function applyLoss(context: Context, job: Job, cause: string): Promise<void> {
-  const { jobs, log } = context;
-  const { restart, reason } = decideAfterLoss(job, cause);
-  log.warn({ job: job.id, restart, reason }, 'job lost a node');
-  if (restart) {
+  const { catalog, clock, decisions, jobs } = context;
+  const known = await catalog.list(job.id);
+  const choice = chooseGeneration(await catalog.lastExisting(job, known), known);
+  const decision = decideAfterLoss(job, cause, choice);
+  const { reason } = decision;
+  decisions.note(job.id, 'restart', reason);
+  if (decision.restart) {
     await jobs.update(job.id, () => ({ state: JobState.RESTARTING, reason }));
     await enqueueOperation(context, job, {
       kind: 'restart',
@@ -47,6 +51,8 @@ export async function applyLoss(context: Context, job: Job, cause: string): Prom
       outputPath: '',
       lazy: false,
       automatic: true,
+      notBeforeMs: clock.wallMs() + decision.delayMs,
+      deadlineMs: null,
     });
     return;
   }

@@ -14,10 +14,12 @@ import { checkEnvironment, checkPath, checkTexts, invalid } from './spec';
 export async function launchMember(context: Context, request: LaunchMemberRequest): Promise<number> {
   const { jobs, fleet, counters, locks, launching } = context;
   const node = nodeOfHost(context, request.host);
+  context.drains.requireOpen(node);
   const treeId = `m${await counters.nextMember(request.job)}`;
   let epoch: number;
   do {
-    await untilIdle(context, request.job);
+    // E2: a tree must not appear in the middle of a checkpoint or restart of its job.
+    await locks.untilIdle(request.job);
     // An operation that began while it was read has taken a newer one (E1).
     epoch = await counters.currentEpoch(request.job);
   } while (locks.isBusy(request.job));
@@ -56,11 +58,6 @@ const UNANSWERED: ReadonlySet<ErrorCode> = new Set(['NODE_LOST', 'TIMEOUT', 'COO
 
 function isUnanswered(thrown: unknown): boolean {
   return thrown instanceof HoldfastError && UNANSWERED.has(thrown.code);
-}
-
-/** E2: a tree must not appear in the middle of a checkpoint or restart of its job. */
-async function untilIdle({ locks }: Context, job: string): Promise<void> {
-  while (locks.isBusy(job)) await locks.run(job, async () => {});
 }
 
 function nodeOfHost({ fleet }: Context, host: string): string {

@@ -1,22 +1,35 @@
 /** What becomes of a job that lost a node. Pure; the reason comes with the decision. */
 import type { Job } from '../../proto/gen/holdfast/v1/coordinator';
 import { RestartPolicy } from '../../proto/gen/holdfast/v1/manifest';
+import type { GenerationChoice } from '../restart/generations';
+import { seconds } from '../schedule/words';
 import { DEFAULT_MAX_RESTARTS } from './spec';
 
-export interface LossDecision {
-  readonly restart: boolean;
-  readonly reason: string;
-}
+export type LossDecision =
+  | { readonly restart: false; readonly reason: string }
+  | { readonly restart: true; readonly reason: string; readonly delayMs: number };
 
-export function decideAfterLoss(job: Job, cause: string): LossDecision {
+export function decideAfterLoss(job: Job, cause: string, choice: GenerationChoice): LossDecision {
   const policy = job.spec?.restartPolicy;
   const maxRestarts = job.spec?.maxRestarts || DEFAULT_MAX_RESTARTS;
-  if (policy !== RestartPolicy.SAME_NODES && policy !== RestartPolicy.ANY_NODES) {
-    return { restart: false, reason: `${cause}; the job's restart policy is never` };
-  }
-  if (job.lastGeneration === 0) return { restart: false, reason: `${cause}; no checkpoint was committed` };
-  if (job.restartCount >= maxRestarts) {
-    return { restart: false, reason: `${cause}; it was restarted ${job.restartCount} times, the limit` };
-  }
-  return { restart: true, reason: `${cause}; restarting from generation ${job.lastGeneration}` };
+  const refuse = (reason: string) => ({ restart: false, reason: `${cause}; ${reason}` }) as const;
+  if (policy !== RestartPolicy.SAME_NODES && policy !== RestartPolicy.ANY_NODES)
+    return refuse("the job's restart policy is never");
+  if (job.restartCount >= maxRestarts) return refuse(`it was restarted ${job.restartCount} times, the limit`);
+  if (choice.generation === null) return refuse(choice.reason);
+  const delayMs = backoffMs(job.restartsSinceCommit, job.spec?.restartBackoffMs ?? 0);
+  const wait =
+    delayMs === 0
+      ? ''
+      : ` in ${seconds(delayMs)}: ${job.restartsSinceCommit} restarts since the last checkpoint`;
+  return { restart: true, reason: `${cause}; restarting from ${choice.reason}${wait}`, delayMs };
+}
+
+const DEFAULT_BACKOFF_MS = 10_000;
+const MAX_BACKOFF_MS = 10 * 60_000;
+
+/** A restart that did not live to its next checkpoint is tried again later each time. */
+export function backoffMs(restartsSinceCommit: number, firstMs: number): number {
+  if (restartsSinceCommit <= 0) return 0;
+  return Math.min((firstMs || DEFAULT_BACKOFF_MS) * 2 ** (restartsSinceCommit - 1), MAX_BACKOFF_MS);
 }

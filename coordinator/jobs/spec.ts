@@ -2,12 +2,16 @@
 import { isAbsolute } from 'node:path';
 import { HoldfastError } from '../../core/errors';
 import { isNodeName, requireName } from '../../core/ids';
+import { RULES } from '../../core/retention';
 import { type Identity, isRoot } from '../../core/rpc/identity';
-import { type JobSpec, RestartPolicy } from '../../proto/gen/holdfast/v1/manifest';
+import { type JobSpec, RestartPolicy, type RetentionPolicy } from '../../proto/gen/holdfast/v1/manifest';
+import { checkCalendar } from '../schedule/cron';
 
 export const DEFAULT_MAX_RESTARTS = 3;
 const MIN_INTERVAL_MS = 1_000;
 const MAX_NAME_LENGTH = 128;
+
+type End = Pick<JobSpec, 'deadlineMs' | 'walltimeMs'>;
 
 /**
  * The ids are the caller's; root may name another user's.
@@ -26,15 +30,41 @@ export function checkSpec(spec: JobSpec | undefined, identity: Identity): JobSpe
   if (spec.intervalMs !== 0 && spec.intervalMs < MIN_INTERVAL_MS) {
     throw invalid('interval_ms', `is ${spec.intervalMs}; it is 0 for none, or at least ${MIN_INTERVAL_MS}`);
   }
+  if (spec.cron !== '') checkCalendar(spec);
+  if ([spec.intervalMs > 0, spec.cron !== '', spec.adaptive].filter(Boolean).length > 1) {
+    throw invalid('interval_ms', 'was given with another schedule; give one of interval_ms, cron, adaptive');
+  }
+  checkEnd(spec);
+  if (spec.restartBackoffMs < 0) throw invalid('restart_backoff_ms', 'is negative');
   if (spec.maxRestarts < 0) throw invalid('max_restarts', 'is negative');
   if (spec.restartPolicy === RestartPolicy.UNRECOGNIZED) throw invalid('restart_policy', 'is unknown');
+  checkRetention(spec.retention);
   return { ...spec, ...idsFor(spec, identity), maxRestarts: spec.maxRestarts || DEFAULT_MAX_RESTARTS };
+}
+
+/** @throws HoldfastError INVALID_ARGUMENT */
+export function checkEnd({ deadlineMs, walltimeMs }: End): void {
+  if (deadlineMs < 0) throw invalid('deadline_ms', 'is negative');
+  if (walltimeMs < 0) throw invalid('walltime_ms', 'is negative');
+  if (deadlineMs > 0 && walltimeMs > 0) throw invalid('deadline_ms', 'and walltime_ms were both given');
+}
+
+/** Of a run that begins now; 0: none. */
+export function deadlineOf({ deadlineMs, walltimeMs }: End, nowMs: number): number {
+  return walltimeMs > 0 ? nowMs + walltimeMs : deadlineMs;
 }
 
 /** The agent looks up supplementary groups in its node's user database at Launch: a request names none. */
 function idsFor(spec: JobSpec, identity: Identity): Pick<JobSpec, 'uid' | 'gid'> {
   if (isRoot(identity)) return { uid: spec.uid, gid: spec.gid };
   return { uid: identity.uid, gid: identity.gid };
+}
+
+/** @throws HoldfastError INVALID_ARGUMENT */
+export function checkRetention(policy: RetentionPolicy | undefined): RetentionPolicy | undefined {
+  const wrong = RULES.find(({ field }) => policy !== undefined && !(policy[field] >= 0));
+  if (wrong !== undefined) throw invalid(`retention rule ${wrong.name}`, 'is negative');
+  return policy;
 }
 
 export function checkTexts(field: string, texts: readonly string[]): void {

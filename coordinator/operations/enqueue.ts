@@ -40,6 +40,16 @@ export async function enqueueOperation(
     throw new HoldfastError('LIMIT_EXCEEDED', message, 'wait until they have ended');
   }
   const record = await context.operations.put(newRecord(job, request, context.clock.wallMs()));
-  await context.queues.add(record, context.gathering.remainingMs(job));
+  await queueRecord(context, record);
   return record.operation.id;
+}
+
+/** A record that is durable: into its queue, when its time has come. */
+export async function queueRecord(
+  { clock, gathering, jobs, queues }: Context,
+  record: OperationRecord,
+): Promise<void> {
+  const { operation, request } = record;
+  const waitMs = request.kind === 'restart' ? request.notBeforeMs - clock.wallMs() : 0;
+  await queues.add(record, Math.max(0, waitMs, gathering.remainingMs(jobs.get(operation.job))));
 }

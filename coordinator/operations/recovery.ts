@@ -8,6 +8,7 @@ import { CheckpointRunner } from '../checkpoint/runner';
 import type { Context } from '../context';
 import { RestartRunner } from '../restart/runner';
 import type { OperationRecord } from '../state/operations';
+import { queueRecord } from './enqueue';
 import type { Failure } from './failure';
 
 const FAILURE: Failure = {
@@ -22,10 +23,7 @@ export async function recoverOperations(context: Context): Promise<void> {
   const isQueued = ({ operation }: OperationRecord) =>
     operation.phase === 'QUEUED' || operation.phase === 'PLAN';
   const resumed = found.filter((record) => !isQueued(record)).map((record) => resume(context, record));
-  for (const record of found.filter(isQueued)) {
-    const job = context.jobs.get(record.operation.job);
-    await context.queues.add(record, context.gathering.remainingMs(job));
-  }
+  for (const record of found.filter(isQueued)) await queueRecord(context, record);
   await Promise.all([...resumed, discardLeftovers(context)]);
 }
 

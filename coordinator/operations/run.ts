@@ -7,31 +7,57 @@ import { CheckpointRunner } from '../checkpoint/runner';
 import type { Context } from '../context';
 import { concludeUnstartedRestart } from '../restart/conclude';
 import { RestartRunner } from '../restart/runner';
+import { requireRoom } from '../retention/quota';
 import { hasMain, isEnded } from '../state/jobs';
 import { isOver, type OperationRecord } from '../state/operations';
 
 /** Whatever happens is in the record at the end; this rejects only when that cannot be stored. */
 export async function runOperation(context: Context, id: string): Promise<OperationRecord> {
-  const { operation } = await context.operations.get(id);
-  const { job } = operation;
-  return logging({ operation: id, job }, () => locked(context, id, job));
+  const queued = await context.operations.get(id);
+  const { job } = queued.operation;
+  return logging({ operation: id, job }, () => admitted(context, queued));
 }
 
-function locked(context: Context, id: string, job: string): Promise<OperationRecord> {
-  return context.locks.run(job, async () => {
-    const record = await context.operations.get(id);
-    if (isOver(record)) return record;
-    try {
-      return await start(context, record);
-    } catch (thrown) {
-      // It touched nothing: the coordinator of after the next start begins it anew.
-      if (toHoldfastError(thrown).code === 'COORDINATOR_UNAVAILABLE') return record;
-      return endUnstarted(context, await context.operations.get(id), thrown);
-    }
-  });
+async function admitted(context: Context, queued: OperationRecord): Promise<OperationRecord> {
+  const { id, job } = queued.operation;
+  let leave: () => void;
+  try {
+    leave = await admit(context, queued);
+  } catch {
+    // The coordinator is stopping: the next one begins it.
+    return queued;
+  }
+  try {
+    return await context.locks.run(job, () => locked(context, id));
+  } finally {
+    leave();
+  }
 }
 
-function start(context: Context, record: OperationRecord): Promise<OperationRecord> {
+async function locked(context: Context, id: string): Promise<OperationRecord> {
+  const record = await context.operations.get(id);
+  if (isOver(record)) return record;
+  try {
+    return await start(context, record);
+  } catch (thrown) {
+    // It touched nothing: the coordinator of after the next start begins it anew.
+    if (toHoldfastError(thrown).code === 'COORDINATOR_UNAVAILABLE') return record;
+    return endUnstarted(context, await context.operations.get(id), thrown);
+  }
+}
+
+/** A checkpoint takes its place among those in flight, but no place while it only waits for its own job. */
+async function admit({ gate, locks }: Context, { operation, request }: OperationRecord): Promise<() => void> {
+  if (request.kind !== 'checkpoint') return () => {};
+  for (;;) {
+    await locks.untilIdle(operation.job);
+    const leave = await gate.enter(request.urgency);
+    if (!locks.isBusy(operation.job)) return leave;
+    leave();
+  }
+}
+
+async function start(context: Context, record: OperationRecord): Promise<OperationRecord> {
   const job = context.jobs.get(record.operation.job);
   if (record.request.kind === 'restart') {
     if (record.request.automatic && job.state !== JobState.RESTARTING) {
@@ -43,6 +69,7 @@ function start(context: Context, record: OperationRecord): Promise<OperationReco
     return new RestartRunner(context, record, record.request).run();
   }
   requireRunning(job);
+  await requireRoom(context, job.spec?.uid ?? 0);
   return new CheckpointRunner(context, record).run();
 }
 
@@ -61,7 +88,7 @@ async function endUnstarted(
   record: OperationRecord,
   thrown: unknown,
 ): Promise<OperationRecord> {
-  const { clock, jobs, log, operations } = context;
+  const { clock, decisions, jobs, log, operations } = context;
   const { operation, request } = record;
   const error = toErrorDetail(thrown);
   const { generation, epoch } = operation;
@@ -70,6 +97,9 @@ async function endUnstarted(
   if (request.kind === 'restart' && request.automatic && job?.state === JobState.RESTARTING) {
     await concludeUnstartedRestart(context, job, error);
   }
+  // Nobody waits for the answer to a tick (S2).
+  if (request.kind === 'checkpoint' && request.periodic)
+    decisions.note(operation.job, 'checkpoint', `not begun: ${error.message}`);
   return operations.put({
     ...record,
     operation: { ...operation, error, phase: 'ABORTED', endedMs: clock.wallMs() },

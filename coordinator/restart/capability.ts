@@ -2,7 +2,8 @@
 import { isIPv6 } from 'node:net';
 import type { NodeFacts } from '../../proto/gen/holdfast/v1/manifest';
 
-export function whyIncapable(recorded: NodeFacts, candidate: NodeFacts): string | null {
+/** @param neededBytes of memory, for the part it would take over */
+export function whyIncapable(recorded: NodeFacts, candidate: NodeFacts, neededBytes: number): string | null {
   if (candidate.architecture !== recorded.architecture) {
     return `it is ${candidate.architecture}, the image ${recorded.architecture}`;
   }
@@ -12,12 +13,29 @@ export function whyIncapable(recorded: NodeFacts, candidate: NodeFacts): string 
   if (compareVersions(candidate.criuVersion, recorded.criuVersion) < 0) {
     return `its CRIU ${candidate.criuVersion} is older than the image's ${recorded.criuVersion}`;
   }
+  // What a process asked of its kernel, a newer one still has; patches of one release make no difference.
+  if (compareVersions(releaseOf(candidate), releaseOf(recorded)) < 0) {
+    return `its kernel ${candidate.kernelRelease} is older than the image's ${recorded.kernelRelease}`;
+  }
+  // A node that does not say how much it has is not refused for it.
+  if (candidate.memoryBytes > 0 && candidate.memoryBytes < neededBytes) {
+    return `it has ${gibibytes(candidate.memoryBytes)} of memory, the image ${gibibytes(neededBytes)}`;
+  }
   for (const [family, isFamily] of FAMILIES) {
     const wanted = recorded.addresses.filter(isFamily).length;
     const found = candidate.addresses.filter(isFamily).length;
     if (found < wanted) return `it has ${found} ${family} addresses, the image ${wanted}`;
   }
   return null;
+}
+
+/** "6.18.0-1-amd64" → "6.18" */
+function releaseOf({ kernelRelease }: NodeFacts): string {
+  return /^[0-9]+(\.[0-9]+)?/.exec(kernelRelease)?.[0] ?? '0';
+}
+
+function gibibytes(bytes: number): string {
+  return `${(bytes / 1024 ** 3).toFixed(1)} GiB`;
 }
 
 const FAMILIES: readonly (readonly [string, (address: string) => boolean])[] = [

@@ -1,10 +1,13 @@
 /** What a failed restart leaves of its job: the state says what is true. */
+
+import { isErrorCode } from '../../core/errors';
 import type { ErrorDetail } from '../../proto/gen/holdfast/v1/agent';
 import { type Job, JobState } from '../../proto/gen/holdfast/v1/coordinator';
 import type { Context } from '../context';
 import { applyLoss, giveUp } from '../jobs/loss';
 import type { OperationRecord } from '../state/operations';
 import type { RestartRequest } from './prepare';
+import { noteFailedRestart } from './quarantine';
 
 /** After KILL nothing of the job runs; its generations are as they were (C2). */
 export async function concludeFailedRestart(
@@ -13,7 +16,10 @@ export async function concludeFailedRestart(
   request: RestartRequest,
 ): Promise<void> {
   const { jobs, clock } = context;
-  const cause = `its restart failed: ${operation.error?.message ?? 'unknown'}`;
+  const { code = '', message = 'unknown' } = operation.error ?? {};
+  const cause = `its restart from generation ${operation.generation} failed: ${message}`;
+  if (isErrorCode(code))
+    await noteFailedRestart(context, operation.job, operation.generation, { code, message });
   const job = await jobs.update(operation.job, () => ({ trees: [], reason: cause }));
   // An attempt counts against the job's limit, so this ends.
   if (request.automatic) return applyLoss(context, job, cause);

@@ -17,6 +17,8 @@ export interface PlanInput {
   readonly policy: RestartPolicy;
   /** Trees of other jobs per node: the emptiest spare is taken first. */
   readonly load: ReadonlyMap<string, number>;
+  /** Nothing is placed there. */
+  readonly drained: ReadonlySet<string>;
 }
 
 export interface Placement {
@@ -46,14 +48,22 @@ function candidatesFor(part: NodePart, input: PlanInput): Node[] {
     .sort((a, b) => compare(rank(part, a, input), rank(part, b, input)));
 }
 
-function whyNot(part: NodePart, node: Node, { requested, policy }: PlanInput): string | null {
+function whyNot(part: NodePart, node: Node, { drained, requested, policy }: PlanInput): string | null {
+  if (drained.has(node.name)) return 'it is drained';
   if (requested.length > 0 && !requested.includes(node.name)) return 'it was not asked for';
   if (requested.length === 0 && policy === RestartPolicy.SAME_NODES && node.name !== part.node) {
     return 'the job restarts on the same nodes only';
   }
   if (part.facts === undefined || node.facts === undefined) return 'its facts are not known';
-  return whyIncapable(part.facts, node.facts);
+  return whyIncapable(part.facts, node.facts, memoryBytesOf(part));
 }
+
+/** What its trees had in memory at the hold. */
+function memoryBytesOf({ trees }: NodePart): number {
+  return trees.reduce((sum, { memory }) => sum + (memory?.scannedPages ?? 0) * PAGE_BYTES, 0);
+}
+
+const PAGE_BYTES = 4096;
 
 function rank(
   part: NodePart,
@@ -128,11 +138,14 @@ function reasonFor(part: NodePart, node: Node, input: PlanInput): string {
 
 function refusal(part: NodePart, input: PlanInput, candidates: ReadonlyMap<string, Node[]>): string {
   const capable = candidates.get(part.node) ?? [];
+  const reasons = input.nodes
+    .filter((node) => !capable.includes(node))
+    .map((node) => `${node.name}: ${whyNot(part, node, input)}`);
   if (capable.length > 0) {
     const names = capable.map(({ name }) => name).join(', ');
-    return `${input.parts.length} distinct nodes are needed; for the part of ${part.node} only ${names} would do`;
+    const others = reasons.length > 0 ? ` (${reasons.join('; ')})` : '';
+    return `${input.parts.length} distinct nodes are needed; for the part of ${part.node} only ${names} would do${others}`;
   }
-  const reasons = input.nodes.map((node) => `${node.name}: ${whyNot(part, node, input)}`);
   const list = reasons.length > 0 ? reasons.join('; ') : 'no node is connected';
   return `no node can take the part of ${part.node} (${list})`;
 }

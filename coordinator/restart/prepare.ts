@@ -1,20 +1,43 @@
 /** PLAN: which generation, and which nodes take it over. */
-import { HoldfastError } from '../../core/errors';
+import { HoldfastError, toHoldfastError } from '../../core/errors';
 import type { Job } from '../../proto/gen/holdfast/v1/coordinator';
 import { type Manifest, RestartPolicy } from '../../proto/gen/holdfast/v1/manifest';
 import type { Context } from '../context';
 import { hasMain } from '../state/jobs';
 import type { OperationRequest } from '../state/operations';
+import { chooseGeneration } from './generations';
 import { type Placement, planRestart } from './planner';
+import { noteFailedRestart } from './quarantine';
 
 export type RestartRequest = Extract<OperationRequest, { kind: 'restart' }>;
 
+/** Of the checkpoint that was named, whatever is known of it; else of the newest that is there and not in quarantine. */
 export async function manifestFor(context: Context, job: Job, request: RestartRequest): Promise<Manifest> {
   const { catalog } = context;
   if (request.ckptId !== null)
     return catalog.manifest(job.id, (await catalog.get(request.ckptId)).generation);
-  if (job.lastGeneration > 0) return catalog.manifest(job.id, job.lastGeneration);
-  throw new HoldfastError('NOT_FOUND', `job ${job.id} has no committed checkpoint`);
+  const removed = new Map<number, HoldfastError>();
+  for (;;) {
+    const known = (await catalog.list(job.id)).filter((each) => !removed.has(each.generation));
+    const newest = removed.has(job.lastGeneration) ? 0 : job.lastGeneration;
+    const { generation, reason } = chooseGeneration(newest, known);
+    if (generation === null) {
+      const [gone] = [...removed.values()];
+      if (known.length === 0 && gone !== undefined) throw gone;
+      const remedy = 'restart from one of them by its id: see `holdfast checkpoints`';
+      throw new HoldfastError('NOT_FOUND', `job ${job.id} cannot be restarted: ${reason}`, remedy);
+    }
+    try {
+      return await catalog.manifest(job.id, generation);
+    } catch (thrown) {
+      const error = toHoldfastError(thrown);
+      // Without its manifest it does not exist (C1): it was removed.
+      if (error.code === 'NOT_FOUND') {
+        removed.set(generation, error);
+        context.decisions.note(job.id, 'restart', error.message);
+      } else if (!(await noteFailedRestart(context, job.id, generation, error))) throw thrown;
+    }
+  }
 }
 
 /**
@@ -30,7 +53,7 @@ export async function placementsFor(
   request: RestartRequest,
   signal: AbortSignal,
 ): Promise<Placement[]> {
-  const { clock, fleet, log } = context;
+  const { clock, drains, fleet, log } = context;
   const waitMs = request.automatic ? context.policies().restartWaitMs : 0;
   const deadlineMs = clock.monotonicMs() + waitMs;
   for (;;) {
@@ -52,6 +75,7 @@ export async function placementsFor(
         ? (job.spec?.restartPolicy ?? RestartPolicy.UNSPECIFIED)
         : RestartPolicy.ANY_NODES,
       load: loadOf(context, job.id),
+      drained: drains.nodes,
     });
     if (plan.ok) return plan.placements;
     const remainingMs = deadlineMs - clock.monotonicMs();
@@ -84,7 +108,7 @@ function loadOf({ jobs }: Context, exceptJob: string): Map<string, number> {
 }
 
 /** Until a node comes or goes, the time is over, or nobody wants the plan any more. */
-function nextChange({ clock, fleet }: Context, withinMs: number, signal: AbortSignal): Promise<void> {
+function nextChange({ clock, drains, fleet }: Context, withinMs: number, signal: AbortSignal): Promise<void> {
   return new Promise((resolve) => {
     const end = () => {
       for (const stop of stops) stop();
@@ -93,6 +117,7 @@ function nextChange({ clock, fleet }: Context, withinMs: number, signal: AbortSi
     const stops = [
       fleet.registered.subscribe(end),
       fleet.lost.subscribe(end),
+      drains.changed.subscribe(end),
       () => signal.removeEventListener('abort', end),
     ];
     signal.addEventListener('abort', end);

@@ -25,6 +25,7 @@ import {
 } from './machine';
 import type { Placement } from './planner';
 import { manifestFor, placementsFor, type RestartRequest } from './prepare';
+import { noteGoodRestart } from './quarantine';
 import { sendPhase } from './send';
 import { stagesFor } from './stage';
 
@@ -89,6 +90,8 @@ export class RestartRunner {
       decisions: this.#placements.map(({ reason }) => reason),
       trees: this.#placedTrees(),
     });
+    const { generation, decisions } = this.record.operation;
+    context.decisions.note(job.id, 'restart', `from generation ${generation}: ${decisions.join('; ')}`);
     const hosts = nodesOf(context.jobs.get(job.id)).filter((node) => context.fleet.isAlive(node));
     signal.throwIfAborted();
     await this.#drive(beginRestart(nodes, hosts));
@@ -116,6 +119,8 @@ export class RestartRunner {
         faultPoint('coordinator.restart.resumed');
         this.#change({ trees: this.#placedTrees() });
         await context.jobs.update(record.operation.job, (job) => this.#running(job));
+        const { job, generation } = this.record.operation;
+        await noteGoodRestart(context, job, generation);
       }
       if (state.phase === 'ABORTED') await concludeFailedRestart(context, this.record, this.request);
       await context.operations.put(this.record);
@@ -135,6 +140,8 @@ export class RestartRunner {
       state: JobState.RESTARTING,
       incarnation: job.incarnation + 1,
       restartCount: this.request.automatic ? job.restartCount + 1 : 0,
+      restoredGeneration: this.record.operation.generation,
+      restartsSinceCommit: this.request.automatic ? job.restartsSinceCommit + 1 : 0,
       trees: this.#placedTrees(),
       reason: `restarting from generation ${this.record.operation.generation}`,
       exitCode: undefined,
@@ -149,6 +156,7 @@ export class RestartRunner {
       reason: '',
       trees: this.#placedTrees(),
       addressAliases: this.#aliases(),
+      deadlineMs: this.request.deadlineMs ?? job.deadlineMs,
       spec: job.spec && outputPath !== '' ? { ...job.spec, outputPath } : job.spec,
     };
   }

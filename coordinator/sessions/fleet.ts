@@ -126,7 +126,14 @@ export class Fleet {
     const name = register.node;
     const member =
       this.#members.get(name) ??
-      new Member({ name, facts: undefined, alive: false, lastSeenMs: 0, version: register.version });
+      new Member({
+        name,
+        facts: undefined,
+        alive: false,
+        lastSeenMs: 0,
+        version: register.version,
+        drain: undefined,
+      });
     this.#members.set(name, member);
     this.#endBlackout();
     const old = member.link;

@@ -69,6 +69,7 @@ export class Member {
       version: register.version,
       alive: true,
       lastSeenMs: nowMs,
+      drain: undefined,
     };
     return isSameAgent;
   }

@@ -22,6 +22,18 @@ export const KEYS = {
   discards: 'holdfast:discards',
   /** hash: key prefix → JSON, of imports that have not ended (transfer/records.ts) */
   imports: 'holdfast:imports',
+  /** hash per job: object key → mark as JSON, of garbage that waits for its deletion (retention/marks.ts) */
+  condemned: (job: string) => `holdfast:condemned:${job}`,
+  /** hash: job id → usage as JSON (retention/usage.ts) */
+  usage: 'holdfast:usage',
+  /** hash: job id → JSON, of jobs with a schedule (schedule/table.ts) */
+  schedules: 'holdfast:schedules',
+  /** list per job: its last decisions as JSON, newest last (state/decisions.ts) */
+  decisions: (job: string) => `holdfast:decisions:${job}`,
+  /** hash: failures and uptime of all nodes (failures/tally.ts) */
+  failures: 'holdfast:failures',
+  /** hash: node name → DrainState as JSON (state/drains.ts) */
+  drains: 'holdfast:drains',
 } as const;
 
 export const QUEUE_PREFIX = 'holdfast:queue';

@@ -6,6 +6,11 @@ export class JobLocks {
     return this.#tails.has(job);
   }
 
+  async untilIdle(job: string): Promise<void> {
+    // Without a place in the line: two that wait like this would wait for each other.
+    for (let tail = this.#tails.get(job); tail !== undefined; tail = this.#tails.get(job)) await tail;
+  }
+
   async run<T>(job: string, work: () => Promise<T>): Promise<T> {
     const before = this.#tails.get(job) ?? Promise.resolve();
     const mine = before.then(work, work);

@@ -1,5 +1,5 @@
 /** Checkpoints and restarts: the open ones in memory and Redis, ended ones in Redis until they expire. */
-import type { Redis } from 'ioredis';
+import type { ChainableCommander, Redis } from 'ioredis';
 import { z } from 'zod';
 import { HoldfastError } from '../../core/errors';
 import { Operation } from '../../proto/gen/holdfast/v1/coordinator';
@@ -9,12 +9,19 @@ import { KEYS } from './keys';
 
 const ENDED_DAYS = 30;
 
+/** now: beyond the limit of checkpoints in flight. high: the first that get in. normal: those by schedule. */
+export const URGENCIES = ['now', 'high', 'normal'] as const;
+export type Urgency = (typeof URGENCIES)[number];
+
 const requestSchema = z.discriminatedUnion('kind', [
   z.object({
     kind: z.literal('checkpoint'),
     stop: z.boolean(),
     periodic: z.boolean(),
     live: z.enum(LiveMode).default(LiveMode.UNSPECIFIED),
+    urgency: z.enum(URGENCIES).default('high'),
+    /** The node that is being drained for which it is taken; empty: for none. */
+    drains: z.string().default(''),
   }),
   z.object({
     kind: z.literal('restart'),
@@ -25,6 +32,10 @@ const requestSchema = z.discriminatedUnion('kind', [
     lazy: z.boolean().default(false),
     /** The coordinator's own answer to a lost node. */
     automatic: z.boolean(),
+    /** Unix time: the back-off after restarts that failed. */
+    notBeforeMs: z.number().default(0),
+    /** Of the run that begins; null: as before. */
+    deadlineMs: z.number().nullable().default(null),
   }),
 ]);
 
@@ -88,14 +99,21 @@ export class OperationTable {
     return recordSchema.parse(JSON.parse(json));
   }
 
-  /** Visible at once, durable when the promise resolves. */
-  async put(record: OperationRecord): Promise<OperationRecord> {
+  /**
+   * Visible at once, durable when the promise resolves.
+   * @param also what becomes durable in the same step
+   */
+  async put(record: OperationRecord, also?: (step: ChainableCommander) => void): Promise<OperationRecord> {
     const { id } = record.operation;
     if (isOver(record)) this.#open.delete(id);
     else this.#open.set(id, record);
     this.changed.emit(record);
     if (isOver(record)) await this.#putEnded(id, record);
-    else await this.redis.hset(KEYS.openOperations, id, encode(record));
+    else {
+      const step = this.redis.multi().hset(KEYS.openOperations, id, encode(record));
+      also?.(step);
+      await step.exec();
+    }
     return record;
   }
 

@@ -9,6 +9,7 @@ import type { ManifestHeader } from '../../proto/gen/holdfast/v1/manifest';
 import type { ObjectStore } from '../../store/contract';
 import type { Context } from '../context';
 import { errorOf } from '../operations/failure';
+import { requireRoom } from '../retention/quota';
 import { type Arrived, readManifest, storeObjects } from './arrival';
 import { type ImportRecord, putImport } from './records';
 import { type Place, rekey } from './rekey';
@@ -24,6 +25,7 @@ export async function importGeneration(
   const reader = new SectionReader(source);
   const arrived = await readManifest(context.store, reader);
   const header = requireImporter(identity, arrived);
+  await requireRoom(context, header.spec?.uid ?? 0);
   const job = await takeJobId(context, header.job);
   try {
     const place = await takePlace(context, job, header);

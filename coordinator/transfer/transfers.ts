@@ -9,6 +9,7 @@ const ROOT = 0;
 export class Transfers {
   readonly #uids: number[] = [];
   readonly #jobs = new Set<string>();
+  readonly #exported = new Set<{ job: string; generation: number }>();
 
   /**
    * @returns what ends it
@@ -39,5 +40,20 @@ export class Transfers {
 
   release(job: string): void {
     this.#jobs.delete(job);
+  }
+
+  /**
+   * As long as an export reads it, the generation stays (G4).
+   * @returns what ends it
+   */
+  exporting(job: string, generation: number): () => void {
+    const reading = { job, generation };
+    this.#exported.add(reading);
+    return () => this.#exported.delete(reading);
+  }
+
+  exportedOf(job: string): Set<number> {
+    const own = [...this.#exported].filter((reading) => reading.job === job);
+    return new Set(own.map(({ generation }) => generation));
   }
 }

@@ -7,42 +7,50 @@ _holdfast() {
   for ((index = 1; index < COMP_CWORD; index++)); do
     next="${path:+$path }${COMP_WORDS[index]}"
     case "$next" in
-      'run'|'checkpoint'|'restart'|'jobs'|'checkpoints'|'info'|'nodes'|'kill'|'export'|'import'|'catalog'|'catalog rebuild'|'agent'|'agent check'|'coordinator'|'config'|'config check'|'config show'|'ca'|'ca init'|'ca issue'|'rsh'|'completion'|'version') path=$next ;;
+      'run'|'checkpoint'|'restart'|'jobs'|'checkpoints'|'checkpoints pin'|'checkpoints unpin'|'checkpoints remove'|'info'|'nodes'|'drain'|'undrain'|'kill'|'export'|'import'|'retention'|'retention explain'|'retention set'|'gc'|'usage'|'catalog'|'catalog rebuild'|'agent'|'agent check'|'coordinator'|'config'|'config check'|'config show'|'ca'|'ca init'|'ca issue'|'rsh'|'completion'|'version') path=$next ;;
       *) break ;;
     esac
   done
   case "$path" in
     '')
       if [[ $cur == -* ]]; then COMPREPLY=($(compgen -W '--version -V --help -h' -- "$cur")); return; fi
-      COMPREPLY=($(compgen -W 'run checkpoint restart jobs checkpoints info nodes kill export import catalog agent coordinator config ca rsh completion version' -- "$cur")) ;;
+      COMPREPLY=($(compgen -W 'run checkpoint restart jobs checkpoints info nodes drain undrain kill export import retention gc usage catalog agent coordinator config ca rsh completion version' -- "$cur")) ;;
     'run')
       case "$prev" in
         --name) COMPREPLY=(); return ;;
         --nodes) COMPREPLY=($(compgen -W "$(_holdfast_ids nodes)" -- "$cur")); return ;;
         --node) COMPREPLY=($(compgen -W "$(_holdfast_ids nodes)" -- "$cur")); return ;;
         --every) COMPREPLY=(); return ;;
+        --cron) COMPREPLY=(); return ;;
+        --time-zone) COMPREPLY=(); return ;;
+        --walltime) COMPREPLY=(); return ;;
+        --deadline) COMPREPLY=(); return ;;
+        --keep) COMPREPLY=(); return ;;
         --live) COMPREPLY=($(compgen -W 'never auto always' -- "$cur")); return ;;
         --restart) COMPREPLY=($(compgen -W 'never same any' -- "$cur")); return ;;
         --max-restarts) COMPREPLY=(); return ;;
+        --restart-backoff) COMPREPLY=(); return ;;
         --output) COMPREPLY=($(compgen -f -- "$cur")); return ;;
         --socket) COMPREPLY=($(compgen -f -- "$cur")); return ;;
       esac
-      if [[ $cur == -* ]]; then COMPREPLY=($(compgen -W '--name --nodes --node --every --live --restart --max-restarts --output --detach -d --json --socket --help -h' -- "$cur")); return; fi
+      if [[ $cur == -* ]]; then COMPREPLY=($(compgen -W '--name --nodes --node --every --cron --time-zone --walltime --deadline --keep --live --restart --max-restarts --restart-backoff --output --detach -d --json --socket --help -h' -- "$cur")); return; fi
       COMPREPLY=($(compgen -c -- "$cur")) ;;
     'checkpoint')
       case "$prev" in
         --live) COMPREPLY=($(compgen -W 'never auto always' -- "$cur")); return ;;
         --socket) COMPREPLY=($(compgen -f -- "$cur")); return ;;
       esac
-      if [[ $cur == -* ]]; then COMPREPLY=($(compgen -W '--stop --live --json --socket --help -h' -- "$cur")); return; fi
+      if [[ $cur == -* ]]; then COMPREPLY=($(compgen -W '--stop --now --live --json --socket --help -h' -- "$cur")); return; fi
       COMPREPLY=($(compgen -W "$(_holdfast_ids jobs)" -- "$cur")) ;;
     'restart')
       case "$prev" in
         --nodes) COMPREPLY=($(compgen -W "$(_holdfast_ids nodes)" -- "$cur")); return ;;
         --output) COMPREPLY=($(compgen -f -- "$cur")); return ;;
+        --walltime) COMPREPLY=(); return ;;
+        --deadline) COMPREPLY=(); return ;;
         --socket) COMPREPLY=($(compgen -f -- "$cur")); return ;;
       esac
-      if [[ $cur == -* ]]; then COMPREPLY=($(compgen -W '--nodes --output --lazy --detach -d --json --socket --help -h' -- "$cur")); return; fi
+      if [[ $cur == -* ]]; then COMPREPLY=($(compgen -W '--nodes --output --lazy --walltime --deadline --detach -d --json --socket --help -h' -- "$cur")); return; fi
       COMPREPLY=($(compgen -W "$(_holdfast_ids checkpoints)" -- "$cur"; compgen -W "$(_holdfast_ids jobs)" -- "$cur")) ;;
     'jobs')
       case "$prev" in
@@ -55,7 +63,25 @@ _holdfast() {
         --socket) COMPREPLY=($(compgen -f -- "$cur")); return ;;
       esac
       if [[ $cur == -* ]]; then COMPREPLY=($(compgen -W '--json --socket --help -h' -- "$cur")); return; fi
-      COMPREPLY=($(compgen -W "$(_holdfast_ids jobs)" -- "$cur")) ;;
+      COMPREPLY=($(compgen -W 'pin unpin remove' -- "$cur"; compgen -W "$(_holdfast_ids jobs)" -- "$cur")) ;;
+    'checkpoints pin')
+      case "$prev" in
+        --socket) COMPREPLY=($(compgen -f -- "$cur")); return ;;
+      esac
+      if [[ $cur == -* ]]; then COMPREPLY=($(compgen -W '--json --socket --help -h' -- "$cur")); return; fi
+      COMPREPLY=($(compgen -W "$(_holdfast_ids checkpoints)" -- "$cur")) ;;
+    'checkpoints unpin')
+      case "$prev" in
+        --socket) COMPREPLY=($(compgen -f -- "$cur")); return ;;
+      esac
+      if [[ $cur == -* ]]; then COMPREPLY=($(compgen -W '--json --socket --help -h' -- "$cur")); return; fi
+      COMPREPLY=($(compgen -W "$(_holdfast_ids checkpoints)" -- "$cur")) ;;
+    'checkpoints remove')
+      case "$prev" in
+        --socket) COMPREPLY=($(compgen -f -- "$cur")); return ;;
+      esac
+      if [[ $cur == -* ]]; then COMPREPLY=($(compgen -W '--json --socket --help -h' -- "$cur")); return; fi
+      COMPREPLY=($(compgen -W "$(_holdfast_ids checkpoints)" -- "$cur")) ;;
     'info')
       case "$prev" in
         --socket) COMPREPLY=($(compgen -f -- "$cur")); return ;;
@@ -68,6 +94,19 @@ _holdfast() {
       esac
       if [[ $cur == -* ]]; then COMPREPLY=($(compgen -W '--json --socket --help -h' -- "$cur")); return; fi
       COMPREPLY=() ;;
+    'drain')
+      case "$prev" in
+        --reason) COMPREPLY=(); return ;;
+        --socket) COMPREPLY=($(compgen -f -- "$cur")); return ;;
+      esac
+      if [[ $cur == -* ]]; then COMPREPLY=($(compgen -W '--reason --restart --json --socket --help -h' -- "$cur")); return; fi
+      COMPREPLY=($(compgen -W "$(_holdfast_ids nodes)" -- "$cur")) ;;
+    'undrain')
+      case "$prev" in
+        --socket) COMPREPLY=($(compgen -f -- "$cur")); return ;;
+      esac
+      if [[ $cur == -* ]]; then COMPREPLY=($(compgen -W '--json --socket --help -h' -- "$cur")); return; fi
+      COMPREPLY=($(compgen -W "$(_holdfast_ids nodes)" -- "$cur")) ;;
     'kill')
       case "$prev" in
         -s|--signal) COMPREPLY=($(compgen -W 'TERM INT KILL HUP USR1 USR2 STOP CONT' -- "$cur")); return ;;
@@ -82,6 +121,33 @@ _holdfast() {
       if [[ $cur == -* ]]; then COMPREPLY=($(compgen -W '--json --socket --help -h' -- "$cur")); return; fi
       COMPREPLY=($(compgen -W "$(_holdfast_ids checkpoints)" -- "$cur")) ;;
     'import')
+      case "$prev" in
+        --socket) COMPREPLY=($(compgen -f -- "$cur")); return ;;
+      esac
+      if [[ $cur == -* ]]; then COMPREPLY=($(compgen -W '--json --socket --help -h' -- "$cur")); return; fi
+      COMPREPLY=() ;;
+    'retention')
+      if [[ $cur == -* ]]; then COMPREPLY=($(compgen -W '--help -h' -- "$cur")); return; fi
+      COMPREPLY=($(compgen -W 'explain set' -- "$cur")) ;;
+    'retention explain')
+      case "$prev" in
+        --socket) COMPREPLY=($(compgen -f -- "$cur")); return ;;
+      esac
+      if [[ $cur == -* ]]; then COMPREPLY=($(compgen -W '--json --socket --help -h' -- "$cur")); return; fi
+      COMPREPLY=($(compgen -W "$(_holdfast_ids jobs)" -- "$cur")) ;;
+    'retention set')
+      case "$prev" in
+        --socket) COMPREPLY=($(compgen -f -- "$cur")); return ;;
+      esac
+      if [[ $cur == -* ]]; then COMPREPLY=($(compgen -W '--json --socket --help -h' -- "$cur")); return; fi
+      COMPREPLY=($(compgen -W "$(_holdfast_ids jobs)" -- "$cur")) ;;
+    'gc')
+      case "$prev" in
+        --socket) COMPREPLY=($(compgen -f -- "$cur")); return ;;
+      esac
+      if [[ $cur == -* ]]; then COMPREPLY=($(compgen -W '--dry-run -n --json --socket --help -h' -- "$cur")); return; fi
+      COMPREPLY=($(compgen -W "$(_holdfast_ids jobs)" -- "$cur")) ;;
+    'usage')
       case "$prev" in
         --socket) COMPREPLY=($(compgen -f -- "$cur")); return ;;
       esac
@@ -141,10 +207,15 @@ _holdfast() {
         --lease) COMPREPLY=(); return ;;
         --restart-wait) COMPREPLY=(); return ;;
         --metrics) COMPREPLY=(); return ;;
+        --max-checkpoints) COMPREPLY=(); return ;;
+        --keep) COMPREPLY=(); return ;;
+        --gc-every) COMPREPLY=(); return ;;
+        --gc-grace) COMPREPLY=(); return ;;
+        --user-quota) COMPREPLY=(); return ;;
         --log-level) COMPREPLY=(); return ;;
         --config) COMPREPLY=($(compgen -f -- "$cur")); return ;;
       esac
-      if [[ $cur == -* ]]; then COMPREPLY=($(compgen -W '--listen --state-dir --redis --store --tls --tls-name --insecure-loopback --socket --lease --restart-wait --metrics --log-level --config --json --help -h' -- "$cur")); return; fi
+      if [[ $cur == -* ]]; then COMPREPLY=($(compgen -W '--listen --state-dir --redis --store --tls --tls-name --insecure-loopback --socket --lease --restart-wait --metrics --max-checkpoints --keep --gc-every --gc-grace --user-quota --log-level --config --json --help -h' -- "$cur")); return; fi
       COMPREPLY=() ;;
     'config')
       if [[ $cur == -* ]]; then COMPREPLY=($(compgen -W '--help -h' -- "$cur")); return; fi

@@ -147,9 +147,9 @@ afterAll(() => stack?.stop());
 
 describe('a checkpoint', () => {
   const generations = [1];
-  // An import has no nodes: its points are visited in test/unit/coordinator/import.test.ts.
-  const isImportPoint = (point: FaultPoint) => point.startsWith('coordinator.import.');
-  const wanted = scenarios((point) => !isRestartPoint(point) && !isImportPoint(point));
+  // Imports and removals need no nodes: see import.test.ts and retention/crash.test.ts in test/unit/coordinator.
+  const needsNone = (point: FaultPoint) => /^coordinator\.(import|gc)\./.test(point);
+  const wanted = scenarios((point) => !isRestartPoint(point) && !needsNone(point));
 
   test.each(wanted)('meets %s: %s', (...scenario) =>
     told(stack, async () => {

@@ -25,7 +25,8 @@ export class Operations {
   /** The id of a new checkpoint operation. */
   async checkpoint(job: string): Promise<string> {
     const connection = await this.stack.connection(this.via);
-    const call = () => unlessAway(connection.call('checkpoint', { job, stop: false, live: LiveMode.AUTO }));
+    const call = () =>
+      unlessAway(connection.call('checkpoint', { job, stop: false, live: LiveMode.AUTO, now: false }));
     return (await until('an answer to a checkpoint request', call)).operation;
   }
 
@@ -37,6 +38,8 @@ export class Operations {
       nodes: [...nodes],
       outputPath: '',
       lazy,
+      deadlineMs: 0,
+      walltimeMs: 0,
     };
     const call = () => unlessAway(connection.call('restart', request));
     return (await until('an answer to a restart request', call)).operation;

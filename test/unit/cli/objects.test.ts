@@ -2,6 +2,7 @@
 
 import { HoldfastError } from '../../../core/errors';
 import { JobState } from '../../../proto/gen/holdfast/v1/coordinator';
+import type { JobSpec } from '../../../proto/gen/holdfast/v1/manifest';
 import { useCli } from './support/fixture';
 import { JOB_ID, job, manifest, node, summary } from './support/messages';
 
@@ -43,15 +44,24 @@ test('jobs: a table, or JSON with every field', async () => {
     workingDirectory: '/shared/run',
     outputPath: '/shared/run/out',
     intervalMs: 600_000,
+    cron: '',
+    timeZone: '',
+    adaptive: false,
+    deadlineMs: 0,
+    schedule: null,
+    decisions: [],
     restartPolicy: 'ANY_NODES',
     maxRestarts: 3,
+    retention: null,
     nodes: ['n1', 'n2'],
     trees: [
       { treeId: 'm1', node: 'n2', rootPid: 22, main: false },
       { treeId: 'main', node: 'n1', rootPid: 11, main: true },
     ],
     incarnation: 1,
+    restartBackoffMs: 0,
     restartCount: 0,
+    restartsSinceCommit: 0,
     lastGeneration: 2,
     tracked: false,
     createdMs: 1_700_000_000_000,
@@ -69,7 +79,9 @@ test('checkpoints, of all jobs or one', async () => {
     },
   });
   const table = await cli.run(['checkpoints']);
-  expect(table.stdout).toMatch(new RegExp(`17  ${JOB_ID} +3 .* n1,n2 +6 +150 MiB +1.5 KiB +85 ms +1.2 s\n$`));
+  expect(table.stdout).toMatch(
+    new RegExp(`17  ${JOB_ID} +3 .* n1,n2 +6 +150 MiB +1.5 KiB +85 ms +good +1.2 s +-\n$`),
+  );
   const json = await cli.run(['checkpoints', JOB_ID, '--json']);
   expect(JSON.parse(json.stdout)).toEqual({ checkpoints: [summary] });
   expect(asked).toEqual(['', JOB_ID]);
@@ -93,6 +105,7 @@ test('nodes', async () => {
     criuVersion: '4.2',
     memoryBytes: 8 * 1024 ** 3,
     cpuFlags: ['avx2'],
+    drain: null,
   });
 });
 
@@ -127,6 +140,47 @@ test('info: a checkpoint with its nodes, trees, tasks and files', async () => {
   const json = JSON.parse((await cli.run(['info', '17', '--json'])).stdout);
   expect(json.checkpoint).toEqual(summary);
   expect(json.manifest).toMatchObject({ format: 'holdfast-manifest', header: { job: JOB_ID } });
+});
+
+test('info: the next checkpoint of a job, what was decided about it, and why', async () => {
+  const reason = 'interval 412 s: cost 1.8 s, MTBF 13.1 h from 4 failures in 52.4 h';
+  const schedule = { dueMs: 1_700_000_400_000, startMs: 1_700_000_412_000, kind: 'auto', reason };
+  const decisions = [{ timeMs: 1_700_000_000_000, subject: 'quarantine', reason: 'generation 2: CORRUPT' }];
+  const adaptive = { ...job().spec, adaptive: true, intervalMs: 0 } as JobSpec;
+  const known = job({ spec: adaptive, schedule, decisions, deadlineMs: 1_700_003_600_000 });
+  cli.coordinator.on({ getJob: () => ({ job: known }) });
+  const { stdout } = await cli.run(['info', JOB_ID]);
+  expect(stdout).toMatch(/checkpoints: +as often as cost and failures suggest\n/);
+  expect(stdout).toContain(`2023-11-14T22:20:12.000Z (${reason})\n`);
+  expect(stdout).toMatch(/deadline: +2023-11-14T23:13:20.000Z\n/);
+  expect(stdout).toMatch(/2023-11-14T22:13:20.000Z +quarantine +generation 2: CORRUPT\n/);
+  const json = JSON.parse((await cli.run(['info', JOB_ID, '--json'])).stdout).job;
+  expect(json).toMatchObject({ adaptive: true, schedule, decisions, deadlineMs: 1_700_003_600_000 });
+});
+
+test('drain and undrain', async () => {
+  const asked: unknown[] = [];
+  const drain = { sinceMs: 1_700_000_000_000, reason: 'fan', restart: true };
+  cli.coordinator.on({
+    drain: (request) => {
+      asked.push({ ...request });
+      return { operations: ['o-1', 'o-2'] };
+    },
+    undrain: ({ node: name }) => {
+      asked.push(name);
+      return {};
+    },
+    getJob: (request) => notFound(request.job),
+    listNodes: () => ({ nodes: [node({ drain })] }),
+  });
+  const result = await cli.run(['drain', 'n1', '--reason', 'fan', '--restart']);
+  expect(result).toMatchObject({ code: 0, stdout: 'o-1\no-2\n' });
+  expect(result.stderr).toContain('node n1 is drained; 2 checkpoints begun');
+  expect((await cli.run(['undrain', 'n1'])).code).toBe(0);
+  expect(asked).toEqual([expect.objectContaining({ node: 'n1', reason: 'fan', restart: true }), 'n1']);
+  expect((await cli.run(['nodes'])).stdout).toMatch(/n1 +drained/);
+  expect((await cli.run(['info', 'n1'])).stdout).toMatch(/drained: +since 2023-11-14T22:13:20.000Z fan\n/);
+  expect(JSON.parse((await cli.run(['nodes', '--json'])).stdout).nodes[0].drain).toEqual(drain);
 });
 
 test('info: a job, a node, or neither', async () => {

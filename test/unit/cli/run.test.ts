@@ -47,6 +47,30 @@ function fakeJob(more: Handlers = {}) {
   };
 }
 
+test.each([
+  [['--every', 'auto'], { adaptive: true, intervalMs: 0, restartPolicy: 'RESTART_POLICY_ANY_NODES' }],
+  [
+    ['--cron', '0 */2 * * *', '--time-zone', 'Europe/Berlin'],
+    { cron: '0 */2 * * *', timeZone: 'Europe/Berlin' },
+  ],
+  [['--walltime', '2h'], { walltimeMs: 7_200_000, restartPolicy: 'RESTART_POLICY_ANY_NODES' }],
+  [['--deadline', '1900000000', '--restart', 'same'], { deadlineMs: 1_900_000_000_000 }],
+  [['--every', '1m', '--restart-backoff', '5s'], { intervalMs: 60_000, restartBackoffMs: 5000 }],
+])('the submission carries the schedule: %j', async (options, expected) => {
+  const fake = fakeJob();
+  expect(await cli.run(['run', ...options, '--detach', '--', 'prog'])).toMatchObject({ code: 0 });
+  expect(fake.spec()).toMatchObject(expected);
+});
+
+test.each([
+  [['--every', '1m', '--cron', '@daily'], '--every and --cron were both given'],
+  [['--walltime', '1m', '--deadline', '1900000000'], '--deadline and --walltime were both given'],
+  [['--deadline', 'tomorrow'], '--deadline: "tomorrow" is not a moment'],
+])('a schedule is refused: %j', async (options, message) => {
+  const result = await cli.run(['run', ...options, '--detach', '--', 'prog']);
+  expect(result).toMatchObject({ code: 2, stderr: expect.stringContaining(message) });
+});
+
 test('the submission carries command, environment, directory and identity', async () => {
   const fake = fakeJob();
   const words = [
@@ -117,6 +141,7 @@ test('attached: output on stdout, turns on stderr, the exit code of the job', as
   await running.seen('stdout', 'lost\n');
   fake.streams[0]?.send({ $case: 'node', value: node({ alive: false }) });
   fake.become({ state: JobState.RESTARTING, reason: 'node n1 is lost' });
+  await running.seen('stderr', 'restarts from its last checkpoint');
   truncateSync(join(cli.cwd, 'out'), 6);
   await running.seen('stderr', 'rolled back');
   fake.become({ state: JobState.RUNNING, incarnation: 2 });

@@ -2,8 +2,10 @@ import {
   parseChoice,
   parseCount,
   parseDuration,
+  parseEvery,
   parseHostPort,
   parseInterval,
+  parseMoment,
   parseNames,
   parseSignal,
   parseSize,
@@ -27,6 +29,19 @@ test.each([
 
 test.each(['', 'x', '-1s', '10 s', '10y', 's', '1h30', '1e3'])('not a duration: %j', (text) => {
   refused(() => parseDuration(text));
+});
+
+test('a moment is a time of the calendar or Unix seconds', () => {
+  expect(parseMoment('2030-12-31T18:00:00Z')).toBe(Date.UTC(2030, 11, 31, 18));
+  expect(parseMoment('2030-12-31T18:00')).toBe(new Date(2030, 11, 31, 18).getTime());
+  expect(parseMoment('1900000000')).toBe(1_900_000_000_000);
+  for (const text of ['', 'tomorrow', '18:00', '2030', '2030-13-01T00:00']) refused(() => parseMoment(text));
+});
+
+test('a schedule is an interval or "auto"', () => {
+  expect(parseEvery('auto')).toBe('auto');
+  expect(parseEvery('10m')).toBe(600_000);
+  refused(() => parseEvery('often'));
 });
 
 test('an interval is longer than nothing', () => {

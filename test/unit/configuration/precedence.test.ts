@@ -5,8 +5,12 @@ import { reloaded as reloadedAgent } from '../../../agent/reload';
 import { parseConfiguration } from '../../../cli/configuration/file';
 import { PARTS } from '../../../cli/configuration/parts';
 import { settingsOf } from '../../../cli/configuration/settings';
+import { asWritten } from '../../../cli/configuration/written';
+import { parsePolicy } from '../../../cli/policy';
 import { parseCoordinatorOptions } from '../../../coordinator/options';
+import { policiesOf } from '../../../coordinator/policies';
 import { reloaded } from '../../../coordinator/reload';
+import { KEEP_ALL } from '../../../core/retention';
 
 const [coordinator] = PARTS;
 if (coordinator === undefined) throw new Error('no parts');
@@ -56,6 +60,21 @@ test('a coordinator takes over policies and log level; the rest waits for a rest
   expect(change.options.metrics).toBeUndefined();
   expect(reloaded(change.options, next).reloaded).toEqual([]);
   expect(() => reloaded(now, { ...next, leaseMs: 1 })).toThrow(/coordinator setting lease/);
+});
+
+test('a coordinator takes over limit, policy of retention, grace and quota; the period of sweeps waits', () => {
+  const now = parseCoordinatorOptions(COORDINATOR);
+  const retention = { ...KEEP_ALL, keepLast: 3 };
+  const policies = { maxCheckpoints: 2, retention, gcGraceMs: 1000, userQuotaBytes: 1 << 30 };
+  const change = reloaded(now, { ...COORDINATOR, ...policies, gcIntervalMs: 5000 });
+  expect(change.reloaded).toEqual(['max-checkpoints', 'keep', 'gc-grace', 'user-quota']);
+  expect(change.needRestart).toEqual(['gc-every']);
+  expect(policiesOf(change.options)).toMatchObject(policies);
+});
+
+test('a retention policy is shown as it is written', () => {
+  expect(asWritten('retention', KEEP_ALL)).toBe('all');
+  expect(asWritten('retention', parsePolicy('last=3,end=14d'))).toBe('last=3,end=14d');
 });
 
 test('an agent takes over log level and upload rate', () => {

@@ -26,6 +26,7 @@ const plan = (input: Partial<PlanInput> & Pick<PlanInput, 'parts' | 'nodes'>) =>
     preferred: [],
     policy: RestartPolicy.ANY_NODES,
     load: new Map(),
+    drained: new Set(),
     ...input,
   });
 
@@ -91,6 +92,27 @@ test('the policy "same nodes" takes no other one', () => {
   });
 });
 
+test('a drained node gives its part to another, and takes none', () => {
+  const nodes = ['a', 'b', 'c', 'd'].map((name, i) => node(name, `10.0.0.${i + 1}`));
+  const drained = new Set(['b', 'c']);
+  expect(placed({ parts, nodes, drained })).toEqual(['a→a', 'b→d']);
+  expect(plan({ parts, nodes, drained, requested: ['a', 'c'] })).toMatchObject({
+    reason: expect.stringContaining('c: it is drained'),
+  });
+});
+
+test('a part needs a node with room for its memory', () => {
+  const big = NodePart.fromPartial({
+    ...part('a', '10.0.0.1'),
+    trees: [{ memory: { scannedPages: 2 ** 19 } }, { memory: { scannedPages: 2 ** 18 } }],
+  });
+  const nodes = [
+    node('b', '10.0.0.2', { memoryBytes: 2 ** 31 }),
+    node('c', '10.0.0.3', { memoryBytes: 2 ** 32 }),
+  ];
+  expect(placed({ parts: [big], nodes })).toEqual(['a→c']);
+});
+
 test('every choice has a reason', () => {
   const result = plan({ parts, nodes: [node('a', '10.0.0.1'), node('c', '10.0.0.3')] });
   expect(result.ok && result.placements.map(({ reason }) => reason)).toEqual([
@@ -102,6 +124,9 @@ test('every choice has a reason', () => {
 test.each([
   ['cpu', { cpuFlags: ['sse2'] }, 'its processor lacks avx2'],
   ['criu', { criuVersion: '4.1' }, "its CRIU 4.1 is older than the image's 4.2.1"],
+  ['kernel', { kernelRelease: '6.1.0-9' }, "its kernel 6.1.0-9 is older than the image's 6.12.5"],
+  ['kernel patch', { kernelRelease: '6.12.1-2-amd64' }, null],
+  ['memory', { memoryBytes: 2 ** 30 }, 'it has 1.0 GiB of memory, the image 3.0 GiB'],
   ['addresses', { addresses: ['fe80::1'] }, 'it has 0 IPv4 addresses, the image 1'],
   [
     'more of everything',
@@ -109,7 +134,9 @@ test.each([
     null,
   ],
 ])('capability: %s', (_, candidate, expected) => {
-  expect(whyIncapable(facts('10.0.0.1'), facts('10.0.0.2', candidate))).toBe(expected);
+  const recorded = facts('10.0.0.1', { kernelRelease: '6.12.5' });
+  const node = { kernelRelease: '6.12.5', ...candidate };
+  expect(whyIncapable(recorded, facts('10.0.0.2', node), 3 * 2 ** 30)).toBe(expected);
 });
 
 test('versions are compared by number', () => {

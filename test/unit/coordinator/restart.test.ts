@@ -158,7 +158,8 @@ test('a lost node and no policy: the job is lost, with the reason', async () => 
 });
 
 test('restarts that fail again and again end at the limit', async () => {
-  const job = await checkpointedJob({ restartPolicy: RestartPolicy.ANY_NODES, maxRestarts: 2 });
+  const policy = { restartPolicy: RestartPolicy.ANY_NODES, maxRestarts: 2, restartBackoffMs: 1 };
+  const job = await checkpointedJob(policy);
   agent('n3').overrides.set('restore', () => {
     throw new HoldfastError('CRIU_FAILED', 'criu said no');
   });

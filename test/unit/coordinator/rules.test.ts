@@ -50,6 +50,12 @@ test.each<[string, Partial<JobSpec>]>([
   ['not a valid node name', { nodes: ['../n1'] }],
   ['interval_ms is 5', { intervalMs: 5 }],
   ['max_restarts is negative', { maxRestarts: -1 }],
+  ['restart_backoff_ms is negative', { restartBackoffMs: -1 }],
+  ['cron "often" is no pattern', { cron: 'often' }],
+  ['interval_ms was given with another schedule', { intervalMs: 5000, adaptive: true }],
+  ['interval_ms was given with another schedule', { cron: '@daily', adaptive: true }],
+  ['deadline_ms and walltime_ms were both given', { deadlineMs: 5, walltimeMs: 5 }],
+  ['walltime_ms is negative', { walltimeMs: -5 }],
 ])('a specification is refused: %s', (message, change) => {
   expect(() => checkSpec(spec(change), caller(1000))).toThrow(message);
 });
@@ -63,10 +69,10 @@ describe('after a lost node', () => {
     [job(RestartPolicy.SAME_NODES, { restartCount: 1 }), true, 'restarting from generation 2'],
     [job(RestartPolicy.NEVER), false, 'policy is never'],
     [job(RestartPolicy.UNSPECIFIED), false, 'policy is never'],
-    [job(RestartPolicy.ANY_NODES, { lastGeneration: 0 }), false, 'no checkpoint was committed'],
     [job(RestartPolicy.ANY_NODES, { restartCount: 2 }), false, 'the limit'],
   ])('decision %#', (now, restart, reason) => {
-    const decision = decideAfterLoss(now, 'node n1 was lost');
+    const choice = { generation: 2, reason: 'generation 2' };
+    const decision = decideAfterLoss(now, 'node n1 was lost', choice);
     expect(decision.restart).toBe(restart);
     expect(decision.reason).toMatch(/^node n1 was lost; /);
     expect(decision.reason).toContain(reason);
@@ -145,6 +151,17 @@ test('one job has one operation at a time; other jobs do not wait (E2)', async (
   await expect(first).rejects.toThrow('failed');
   await second;
   expect(order).toEqual(['b', 'a1', 'a2']);
+  expect(locks.isBusy('a')).toBe(false);
+});
+
+test('any number may wait until a job is idle, and none of them makes it busy', async () => {
+  const locks = new JobLocks();
+  let open: () => void = () => {};
+  const work = locks.run('a', () => new Promise<void>((resolve) => (open = resolve)));
+  const waiting = Promise.all([locks.untilIdle('a'), locks.untilIdle('a'), locks.untilIdle('b')]);
+  await locks.untilIdle('b');
+  open();
+  await Promise.all([work, waiting]);
   expect(locks.isBusy('a')).toBe(false);
 });
 

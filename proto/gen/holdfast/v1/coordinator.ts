@@ -32,6 +32,7 @@ import {
   liveModeToNumber,
   Manifest,
   NodeFacts,
+  RetentionPolicy,
 } from "./manifest";
 
 export const protobufPackage = "holdfast.v1";
@@ -217,6 +218,38 @@ export interface Job {
   addressAliases: AddressAlias[];
   /** Trees that run while their memory is being filled (lazy restart); not kept. */
   filling: MemoryFilling[];
+  /** The generation it was last restarted from, until it has committed one since; 0: none. */
+  restoredGeneration: number;
+  /**
+   * Its next checkpoint by schedule, absent when none is planned, and the last
+   * decisions about it, newest last. Told with a job, kept elsewhere.
+   */
+  schedule: Schedule | undefined;
+  decisions: Decision[];
+  /** Automatic ones since the last checkpoint was committed. */
+  restartsSinceCommit: number;
+  /** of this run; 0: none */
+  deadlineMs: number;
+  _unknownFields?: { [key: number]: Uint8Array[] } | undefined;
+}
+
+export interface Schedule {
+  /** what the schedule says */
+  dueMs: number;
+  /** when it begins: staggered against other jobs */
+  startMs: number;
+  /** "every", "cron", "auto" or "deadline" */
+  kind: string;
+  reason: string;
+  _unknownFields?: { [key: number]: Uint8Array[] } | undefined;
+}
+
+/** What was decided about a job, and why. */
+export interface Decision {
+  timeMs: number;
+  /** "schedule", "checkpoint", "restart", "quarantine" or "drain" */
+  subject: string;
+  reason: string;
   _unknownFields?: { [key: number]: Uint8Array[] } | undefined;
 }
 
@@ -311,6 +344,16 @@ export interface Node {
   alive: boolean;
   lastSeenMs: number;
   version: string;
+  /** absent: open for jobs */
+  drain: DrainState | undefined;
+  _unknownFields?: { [key: number]: Uint8Array[] } | undefined;
+}
+
+export interface DrainState {
+  sinceMs: number;
+  reason: string;
+  /** its jobs are restarted on other nodes */
+  restart: boolean;
   _unknownFields?: { [key: number]: Uint8Array[] } | undefined;
 }
 
@@ -337,6 +380,12 @@ export interface CheckpointSummary {
   durationMs: number;
   uid: number;
   epoch: number;
+  /** retention never removes it */
+  pinned: boolean;
+  /** Why it is not restarted from by itself any more; empty: it is. */
+  quarantine: string;
+  /** for a reason that may lie in it */
+  failedRestarts: number;
   _unknownFields?: { [key: number]: Uint8Array[] } | undefined;
 }
 
@@ -367,6 +416,8 @@ export interface CheckpointRequest {
   /** end the job at the release: every node has captured it, nothing is committed yet */
   stop: boolean;
   live: LiveMode;
+  /** not limited by how many others are in flight */
+  now: boolean;
   _unknownFields?: { [key: number]: Uint8Array[] } | undefined;
 }
 
@@ -386,6 +437,9 @@ export interface RestartRequest {
   outputPath: string;
   /** Lets the job go before its memory is there; it is filled while it runs. */
   lazy: boolean;
+  /** As in JobSpec, for the run that begins; both 0: it has no such end. */
+  deadlineMs: number;
+  walltimeMs: number;
   _unknownFields?: { [key: number]: Uint8Array[] } | undefined;
 }
 
@@ -503,6 +557,165 @@ export interface ImportResponse {
   objectCount: number;
   /** The stream was exported from this store, or from one with the same seal key. */
   sealed: boolean;
+  _unknownFields?: { [key: number]: Uint8Array[] } | undefined;
+}
+
+export interface RetentionDecision {
+  ckptId: number;
+  generation: number;
+  createdMs: number;
+  kept: boolean;
+  reason: string;
+  /** of objects that only removed generations name */
+  freedBytes: number;
+  _unknownFields?: { [key: number]: Uint8Array[] } | undefined;
+}
+
+export interface ExplainRetentionRequest {
+  job: string;
+  _unknownFields?: { [key: number]: Uint8Array[] } | undefined;
+}
+
+export interface ExplainRetentionResponse {
+  policy:
+    | RetentionPolicy
+    | undefined;
+  /** the coordinator's, not the job's own */
+  isDefault: boolean;
+  /** oldest first */
+  decisions: RetentionDecision[];
+  _unknownFields?: { [key: number]: Uint8Array[] } | undefined;
+}
+
+export interface SetRetentionRequest {
+  job: string;
+  /** absent: the coordinator's default from now on */
+  policy: RetentionPolicy | undefined;
+  _unknownFields?: { [key: number]: Uint8Array[] } | undefined;
+}
+
+export interface SetRetentionResponse {
+  /** in force now */
+  policy: RetentionPolicy | undefined;
+  isDefault: boolean;
+  _unknownFields?: { [key: number]: Uint8Array[] } | undefined;
+}
+
+export interface PinCheckpointRequest {
+  ckptId: number;
+  /** false: unpin */
+  pinned: boolean;
+  _unknownFields?: { [key: number]: Uint8Array[] } | undefined;
+}
+
+export interface PinCheckpointResponse {
+  summary: CheckpointSummary | undefined;
+  _unknownFields?: { [key: number]: Uint8Array[] } | undefined;
+}
+
+export interface CollectGarbageRequest {
+  dryRun: boolean;
+  /** empty: all that the caller may see */
+  job: string;
+  _unknownFields?: { [key: number]: Uint8Array[] } | undefined;
+}
+
+export interface CollectGarbageResponse {
+  jobs: JobCollection[];
+  _unknownFields?: { [key: number]: Uint8Array[] } | undefined;
+}
+
+export interface JobCollection {
+  job: string;
+  /** Why nothing was done; empty: it was. */
+  skipped: string;
+  decisions: RetentionDecision[];
+  garbage: Garbage[];
+  /** afterwards */
+  usage:
+    | JobUsage
+    | undefined;
+  /** Generations that exist and are damaged, one sentence each. */
+  damage: string[];
+  _unknownFields?: { [key: number]: Uint8Array[] } | undefined;
+}
+
+/** Objects below one generation's prefix that share cause and fate. */
+export interface Garbage {
+  prefix: string;
+  cause: string;
+  objectCount: number;
+  bytes: number;
+  /** or would be */
+  deleted: boolean;
+  condemnedMs: number;
+  deleteAfterMs: number;
+  _unknownFields?: { [key: number]: Uint8Array[] } | undefined;
+}
+
+export interface JobUsage {
+  job: string;
+  /** absent: nothing says whose it was */
+  uid?: number | undefined;
+  generations: number;
+  /** what its generations name */
+  liveBytes: number;
+  /** and what waits for its deletion */
+  storedBytes: number;
+  /** bytes of checkpoints since are added */
+  measuredMs: number;
+  _unknownFields?: { [key: number]: Uint8Array[] } | undefined;
+}
+
+export interface UserUsage {
+  uid: number;
+  generations: number;
+  liveBytes: number;
+  storedBytes: number;
+  /** of stored bytes; 0: none */
+  quotaBytes: number;
+  _unknownFields?: { [key: number]: Uint8Array[] } | undefined;
+}
+
+export interface GetUsageRequest {
+  _unknownFields?: { [key: number]: Uint8Array[] } | undefined;
+}
+
+export interface GetUsageResponse {
+  jobs: JobUsage[];
+  users: UserUsage[];
+  _unknownFields?: { [key: number]: Uint8Array[] } | undefined;
+}
+
+export interface RemoveCheckpointRequest {
+  ckptId: number;
+  _unknownFields?: { [key: number]: Uint8Array[] } | undefined;
+}
+
+export interface RemoveCheckpointResponse {
+  _unknownFields?: { [key: number]: Uint8Array[] } | undefined;
+}
+
+export interface DrainRequest {
+  node: string;
+  reason: string;
+  /** once checkpointed, its jobs go on elsewhere */
+  restart: boolean;
+  _unknownFields?: { [key: number]: Uint8Array[] } | undefined;
+}
+
+export interface DrainResponse {
+  /** the checkpoints that were begun */
+  operations: string[];
+  _unknownFields?: { [key: number]: Uint8Array[] } | undefined;
+}
+
+export interface UndrainRequest {
+  node: string;
+  _unknownFields?: { [key: number]: Uint8Array[] } | undefined;
+}
+
+export interface UndrainResponse {
   _unknownFields?: { [key: number]: Uint8Array[] } | undefined;
 }
 
@@ -663,6 +876,11 @@ function createBaseJob(): Job {
     tracked: false,
     addressAliases: [],
     filling: [],
+    restoredGeneration: 0,
+    schedule: undefined,
+    decisions: [],
+    restartsSinceCommit: 0,
+    deadlineMs: 0,
     _unknownFields: {},
   };
 }
@@ -710,6 +928,21 @@ export const Job: MessageFns<Job> = {
     }
     for (const v of message.filling) {
       MemoryFilling.encode(v!, writer.uint32(114).fork()).join();
+    }
+    if (message.restoredGeneration !== 0) {
+      writer.uint32(120).int64(message.restoredGeneration);
+    }
+    if (message.schedule !== undefined) {
+      Schedule.encode(message.schedule, writer.uint32(402).fork()).join();
+    }
+    for (const v of message.decisions) {
+      Decision.encode(v!, writer.uint32(410).fork()).join();
+    }
+    if (message.restartsSinceCommit !== 0) {
+      writer.uint32(416).int32(message.restartsSinceCommit);
+    }
+    if (message.deadlineMs !== 0) {
+      writer.uint32(424).int64(message.deadlineMs);
     }
     if (message._unknownFields !== undefined) {
       for (const [key, values] of globalThis.Object.entries(message._unknownFields)) {
@@ -847,6 +1080,46 @@ export const Job: MessageFns<Job> = {
             message.filling.push(MemoryFilling.decode(reader, reader.uint32()));
             continue;
           }
+          case 15: {
+            if (tag !== 120) {
+              break;
+            }
+
+            message.restoredGeneration = longToNumber(reader.int64());
+            continue;
+          }
+          case 50: {
+            if (tag !== 402) {
+              break;
+            }
+
+            message.schedule = Schedule.decode(reader, reader.uint32());
+            continue;
+          }
+          case 51: {
+            if (tag !== 410) {
+              break;
+            }
+
+            message.decisions.push(Decision.decode(reader, reader.uint32()));
+            continue;
+          }
+          case 52: {
+            if (tag !== 416) {
+              break;
+            }
+
+            message.restartsSinceCommit = reader.int32();
+            continue;
+          }
+          case 53: {
+            if (tag !== 424) {
+              break;
+            }
+
+            message.deadlineMs = longToNumber(reader.int64());
+            continue;
+          }
         }
         if ((tag & 7) === 4 || tag === 0) {
           break;
@@ -909,6 +1182,25 @@ export const Job: MessageFns<Job> = {
       filling: globalThis.Array.isArray(object?.filling)
         ? object.filling.map((e: any) => MemoryFilling.fromJSON(e))
         : [],
+      restoredGeneration: isSet(object.restoredGeneration)
+        ? globalThis.Number(object.restoredGeneration)
+        : isSet(object.restored_generation)
+        ? globalThis.Number(object.restored_generation)
+        : 0,
+      schedule: isSet(object.schedule) ? Schedule.fromJSON(object.schedule) : undefined,
+      decisions: globalThis.Array.isArray(object?.decisions)
+        ? object.decisions.map((e: any) => Decision.fromJSON(e))
+        : [],
+      restartsSinceCommit: isSet(object.restartsSinceCommit)
+        ? globalThis.Number(object.restartsSinceCommit)
+        : isSet(object.restarts_since_commit)
+        ? globalThis.Number(object.restarts_since_commit)
+        : 0,
+      deadlineMs: isSet(object.deadlineMs)
+        ? globalThis.Number(object.deadlineMs)
+        : isSet(object.deadline_ms)
+        ? globalThis.Number(object.deadline_ms)
+        : 0,
     };
   },
 
@@ -956,6 +1248,21 @@ export const Job: MessageFns<Job> = {
     if (message.filling?.length) {
       obj.filling = message.filling.map((e) => MemoryFilling.toJSON(e));
     }
+    if (message.restoredGeneration !== 0) {
+      obj.restoredGeneration = Math.round(message.restoredGeneration);
+    }
+    if (message.schedule !== undefined) {
+      obj.schedule = Schedule.toJSON(message.schedule);
+    }
+    if (message.decisions?.length) {
+      obj.decisions = message.decisions.map((e) => Decision.toJSON(e));
+    }
+    if (message.restartsSinceCommit !== 0) {
+      obj.restartsSinceCommit = Math.round(message.restartsSinceCommit);
+    }
+    if (message.deadlineMs !== 0) {
+      obj.deadlineMs = Math.round(message.deadlineMs);
+    }
     return obj;
   },
 
@@ -978,6 +1285,275 @@ export const Job: MessageFns<Job> = {
     message.tracked = object.tracked ?? false;
     message.addressAliases = object.addressAliases?.map((e) => AddressAlias.fromPartial(e)) || [];
     message.filling = object.filling?.map((e) => MemoryFilling.fromPartial(e)) || [];
+    message.restoredGeneration = object.restoredGeneration ?? 0;
+    message.schedule = (object.schedule !== undefined && object.schedule !== null)
+      ? Schedule.fromPartial(object.schedule)
+      : undefined;
+    message.decisions = object.decisions?.map((e) => Decision.fromPartial(e)) || [];
+    message.restartsSinceCommit = object.restartsSinceCommit ?? 0;
+    message.deadlineMs = object.deadlineMs ?? 0;
+    return message;
+  },
+};
+
+function createBaseSchedule(): Schedule {
+  return { dueMs: 0, startMs: 0, kind: "", reason: "", _unknownFields: {} };
+}
+
+export const Schedule: MessageFns<Schedule> = {
+  encode(message: Schedule, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    if (message.dueMs !== 0) {
+      writer.uint32(8).int64(message.dueMs);
+    }
+    if (message.startMs !== 0) {
+      writer.uint32(16).int64(message.startMs);
+    }
+    if (message.kind !== "") {
+      writer.uint32(26).string(message.kind);
+    }
+    if (message.reason !== "") {
+      writer.uint32(34).string(message.reason);
+    }
+    if (message._unknownFields !== undefined) {
+      for (const [key, values] of globalThis.Object.entries(message._unknownFields)) {
+        const tag = parseInt(key, 10);
+        for (const value of values) {
+          writer.uint32(tag).raw(value);
+        }
+      }
+    }
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): Schedule {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBaseSchedule();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+          case 1: {
+            if (tag !== 8) {
+              break;
+            }
+
+            message.dueMs = longToNumber(reader.int64());
+            continue;
+          }
+          case 2: {
+            if (tag !== 16) {
+              break;
+            }
+
+            message.startMs = longToNumber(reader.int64());
+            continue;
+          }
+          case 3: {
+            if (tag !== 26) {
+              break;
+            }
+
+            message.kind = reader.string();
+            continue;
+          }
+          case 4: {
+            if (tag !== 34) {
+              break;
+            }
+
+            message.reason = reader.string();
+            continue;
+          }
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        const buf = reader.skip(tag & 7);
+
+        const list = message._unknownFields![tag];
+
+        if (list === undefined) {
+          message._unknownFields![tag] = [buf];
+        } else {
+          list.push(buf);
+        }
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+
+  fromJSON(object: any): Schedule {
+    return {
+      dueMs: isSet(object.dueMs)
+        ? globalThis.Number(object.dueMs)
+        : isSet(object.due_ms)
+        ? globalThis.Number(object.due_ms)
+        : 0,
+      startMs: isSet(object.startMs)
+        ? globalThis.Number(object.startMs)
+        : isSet(object.start_ms)
+        ? globalThis.Number(object.start_ms)
+        : 0,
+      kind: isSet(object.kind) ? globalThis.String(object.kind) : "",
+      reason: isSet(object.reason) ? globalThis.String(object.reason) : "",
+    };
+  },
+
+  toJSON(message: Schedule): unknown {
+    const obj: any = {};
+    if (message.dueMs !== 0) {
+      obj.dueMs = Math.round(message.dueMs);
+    }
+    if (message.startMs !== 0) {
+      obj.startMs = Math.round(message.startMs);
+    }
+    if (message.kind !== "") {
+      obj.kind = message.kind;
+    }
+    if (message.reason !== "") {
+      obj.reason = message.reason;
+    }
+    return obj;
+  },
+
+  create(base?: DeepPartial<Schedule>): Schedule {
+    return Schedule.fromPartial(base ?? {});
+  },
+  fromPartial(object: DeepPartial<Schedule>): Schedule {
+    const message = createBaseSchedule();
+    message.dueMs = object.dueMs ?? 0;
+    message.startMs = object.startMs ?? 0;
+    message.kind = object.kind ?? "";
+    message.reason = object.reason ?? "";
+    return message;
+  },
+};
+
+function createBaseDecision(): Decision {
+  return { timeMs: 0, subject: "", reason: "", _unknownFields: {} };
+}
+
+export const Decision: MessageFns<Decision> = {
+  encode(message: Decision, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    if (message.timeMs !== 0) {
+      writer.uint32(8).int64(message.timeMs);
+    }
+    if (message.subject !== "") {
+      writer.uint32(18).string(message.subject);
+    }
+    if (message.reason !== "") {
+      writer.uint32(26).string(message.reason);
+    }
+    if (message._unknownFields !== undefined) {
+      for (const [key, values] of globalThis.Object.entries(message._unknownFields)) {
+        const tag = parseInt(key, 10);
+        for (const value of values) {
+          writer.uint32(tag).raw(value);
+        }
+      }
+    }
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): Decision {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBaseDecision();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+          case 1: {
+            if (tag !== 8) {
+              break;
+            }
+
+            message.timeMs = longToNumber(reader.int64());
+            continue;
+          }
+          case 2: {
+            if (tag !== 18) {
+              break;
+            }
+
+            message.subject = reader.string();
+            continue;
+          }
+          case 3: {
+            if (tag !== 26) {
+              break;
+            }
+
+            message.reason = reader.string();
+            continue;
+          }
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        const buf = reader.skip(tag & 7);
+
+        const list = message._unknownFields![tag];
+
+        if (list === undefined) {
+          message._unknownFields![tag] = [buf];
+        } else {
+          list.push(buf);
+        }
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+
+  fromJSON(object: any): Decision {
+    return {
+      timeMs: isSet(object.timeMs)
+        ? globalThis.Number(object.timeMs)
+        : isSet(object.time_ms)
+        ? globalThis.Number(object.time_ms)
+        : 0,
+      subject: isSet(object.subject) ? globalThis.String(object.subject) : "",
+      reason: isSet(object.reason) ? globalThis.String(object.reason) : "",
+    };
+  },
+
+  toJSON(message: Decision): unknown {
+    const obj: any = {};
+    if (message.timeMs !== 0) {
+      obj.timeMs = Math.round(message.timeMs);
+    }
+    if (message.subject !== "") {
+      obj.subject = message.subject;
+    }
+    if (message.reason !== "") {
+      obj.reason = message.reason;
+    }
+    return obj;
+  },
+
+  create(base?: DeepPartial<Decision>): Decision {
+    return Decision.fromPartial(base ?? {});
+  },
+  fromPartial(object: DeepPartial<Decision>): Decision {
+    const message = createBaseDecision();
+    message.timeMs = object.timeMs ?? 0;
+    message.subject = object.subject ?? "";
+    message.reason = object.reason ?? "";
     return message;
   },
 };
@@ -2372,7 +2948,7 @@ export const KillJobResponse: MessageFns<KillJobResponse> = {
 };
 
 function createBaseNode(): Node {
-  return { name: "", facts: undefined, alive: false, lastSeenMs: 0, version: "", _unknownFields: {} };
+  return { name: "", facts: undefined, alive: false, lastSeenMs: 0, version: "", drain: undefined, _unknownFields: {} };
 }
 
 export const Node: MessageFns<Node> = {
@@ -2391,6 +2967,9 @@ export const Node: MessageFns<Node> = {
     }
     if (message.version !== "") {
       writer.uint32(42).string(message.version);
+    }
+    if (message.drain !== undefined) {
+      DrainState.encode(message.drain, writer.uint32(402).fork()).join();
     }
     if (message._unknownFields !== undefined) {
       for (const [key, values] of globalThis.Object.entries(message._unknownFields)) {
@@ -2456,6 +3035,14 @@ export const Node: MessageFns<Node> = {
             message.version = reader.string();
             continue;
           }
+          case 50: {
+            if (tag !== 402) {
+              break;
+            }
+
+            message.drain = DrainState.decode(reader, reader.uint32());
+            continue;
+          }
         }
         if ((tag & 7) === 4 || tag === 0) {
           break;
@@ -2487,6 +3074,7 @@ export const Node: MessageFns<Node> = {
         ? globalThis.Number(object.last_seen_ms)
         : 0,
       version: isSet(object.version) ? globalThis.String(object.version) : "",
+      drain: isSet(object.drain) ? DrainState.fromJSON(object.drain) : undefined,
     };
   },
 
@@ -2507,6 +3095,9 @@ export const Node: MessageFns<Node> = {
     if (message.version !== "") {
       obj.version = message.version;
     }
+    if (message.drain !== undefined) {
+      obj.drain = DrainState.toJSON(message.drain);
+    }
     return obj;
   },
 
@@ -2522,6 +3113,130 @@ export const Node: MessageFns<Node> = {
     message.alive = object.alive ?? false;
     message.lastSeenMs = object.lastSeenMs ?? 0;
     message.version = object.version ?? "";
+    message.drain = (object.drain !== undefined && object.drain !== null)
+      ? DrainState.fromPartial(object.drain)
+      : undefined;
+    return message;
+  },
+};
+
+function createBaseDrainState(): DrainState {
+  return { sinceMs: 0, reason: "", restart: false, _unknownFields: {} };
+}
+
+export const DrainState: MessageFns<DrainState> = {
+  encode(message: DrainState, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    if (message.sinceMs !== 0) {
+      writer.uint32(8).int64(message.sinceMs);
+    }
+    if (message.reason !== "") {
+      writer.uint32(18).string(message.reason);
+    }
+    if (message.restart !== false) {
+      writer.uint32(24).bool(message.restart);
+    }
+    if (message._unknownFields !== undefined) {
+      for (const [key, values] of globalThis.Object.entries(message._unknownFields)) {
+        const tag = parseInt(key, 10);
+        for (const value of values) {
+          writer.uint32(tag).raw(value);
+        }
+      }
+    }
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): DrainState {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBaseDrainState();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+          case 1: {
+            if (tag !== 8) {
+              break;
+            }
+
+            message.sinceMs = longToNumber(reader.int64());
+            continue;
+          }
+          case 2: {
+            if (tag !== 18) {
+              break;
+            }
+
+            message.reason = reader.string();
+            continue;
+          }
+          case 3: {
+            if (tag !== 24) {
+              break;
+            }
+
+            message.restart = reader.bool();
+            continue;
+          }
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        const buf = reader.skip(tag & 7);
+
+        const list = message._unknownFields![tag];
+
+        if (list === undefined) {
+          message._unknownFields![tag] = [buf];
+        } else {
+          list.push(buf);
+        }
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+
+  fromJSON(object: any): DrainState {
+    return {
+      sinceMs: isSet(object.sinceMs)
+        ? globalThis.Number(object.sinceMs)
+        : isSet(object.since_ms)
+        ? globalThis.Number(object.since_ms)
+        : 0,
+      reason: isSet(object.reason) ? globalThis.String(object.reason) : "",
+      restart: isSet(object.restart) ? globalThis.Boolean(object.restart) : false,
+    };
+  },
+
+  toJSON(message: DrainState): unknown {
+    const obj: any = {};
+    if (message.sinceMs !== 0) {
+      obj.sinceMs = Math.round(message.sinceMs);
+    }
+    if (message.reason !== "") {
+      obj.reason = message.reason;
+    }
+    if (message.restart !== false) {
+      obj.restart = message.restart;
+    }
+    return obj;
+  },
+
+  create(base?: DeepPartial<DrainState>): DrainState {
+    return DrainState.fromPartial(base ?? {});
+  },
+  fromPartial(object: DeepPartial<DrainState>): DrainState {
+    const message = createBaseDrainState();
+    message.sinceMs = object.sinceMs ?? 0;
+    message.reason = object.reason ?? "";
+    message.restart = object.restart ?? false;
     return message;
   },
 };
@@ -2691,6 +3406,9 @@ function createBaseCheckpointSummary(): CheckpointSummary {
     durationMs: 0,
     uid: 0,
     epoch: 0,
+    pinned: false,
+    quarantine: "",
+    failedRestarts: 0,
     _unknownFields: {},
   };
 }
@@ -2732,6 +3450,15 @@ export const CheckpointSummary: MessageFns<CheckpointSummary> = {
     }
     if (message.epoch !== 0) {
       writer.uint32(96).int64(message.epoch);
+    }
+    if (message.pinned !== false) {
+      writer.uint32(104).bool(message.pinned);
+    }
+    if (message.quarantine !== "") {
+      writer.uint32(402).string(message.quarantine);
+    }
+    if (message.failedRestarts !== 0) {
+      writer.uint32(408).int32(message.failedRestarts);
     }
     if (message._unknownFields !== undefined) {
       for (const [key, values] of globalThis.Object.entries(message._unknownFields)) {
@@ -2853,6 +3580,30 @@ export const CheckpointSummary: MessageFns<CheckpointSummary> = {
             message.epoch = longToNumber(reader.int64());
             continue;
           }
+          case 13: {
+            if (tag !== 104) {
+              break;
+            }
+
+            message.pinned = reader.bool();
+            continue;
+          }
+          case 50: {
+            if (tag !== 402) {
+              break;
+            }
+
+            message.quarantine = reader.string();
+            continue;
+          }
+          case 51: {
+            if (tag !== 408) {
+              break;
+            }
+
+            message.failedRestarts = reader.int32();
+            continue;
+          }
         }
         if ((tag & 7) === 4 || tag === 0) {
           break;
@@ -2915,6 +3666,13 @@ export const CheckpointSummary: MessageFns<CheckpointSummary> = {
         : 0,
       uid: isSet(object.uid) ? globalThis.Number(object.uid) : 0,
       epoch: isSet(object.epoch) ? globalThis.Number(object.epoch) : 0,
+      pinned: isSet(object.pinned) ? globalThis.Boolean(object.pinned) : false,
+      quarantine: isSet(object.quarantine) ? globalThis.String(object.quarantine) : "",
+      failedRestarts: isSet(object.failedRestarts)
+        ? globalThis.Number(object.failedRestarts)
+        : isSet(object.failed_restarts)
+        ? globalThis.Number(object.failed_restarts)
+        : 0,
     };
   },
 
@@ -2956,6 +3714,15 @@ export const CheckpointSummary: MessageFns<CheckpointSummary> = {
     if (message.epoch !== 0) {
       obj.epoch = Math.round(message.epoch);
     }
+    if (message.pinned !== false) {
+      obj.pinned = message.pinned;
+    }
+    if (message.quarantine !== "") {
+      obj.quarantine = message.quarantine;
+    }
+    if (message.failedRestarts !== 0) {
+      obj.failedRestarts = Math.round(message.failedRestarts);
+    }
     return obj;
   },
 
@@ -2976,6 +3743,9 @@ export const CheckpointSummary: MessageFns<CheckpointSummary> = {
     message.durationMs = object.durationMs ?? 0;
     message.uid = object.uid ?? 0;
     message.epoch = object.epoch ?? 0;
+    message.pinned = object.pinned ?? false;
+    message.quarantine = object.quarantine ?? "";
+    message.failedRestarts = object.failedRestarts ?? 0;
     return message;
   },
 };
@@ -3345,7 +4115,7 @@ export const GetCheckpointResponse: MessageFns<GetCheckpointResponse> = {
 };
 
 function createBaseCheckpointRequest(): CheckpointRequest {
-  return { job: "", stop: false, live: LiveMode.UNSPECIFIED, _unknownFields: {} };
+  return { job: "", stop: false, live: LiveMode.UNSPECIFIED, now: false, _unknownFields: {} };
 }
 
 export const CheckpointRequest: MessageFns<CheckpointRequest> = {
@@ -3358,6 +4128,9 @@ export const CheckpointRequest: MessageFns<CheckpointRequest> = {
     }
     if (message.live !== LiveMode.UNSPECIFIED) {
       writer.uint32(24).int32(liveModeToNumber(message.live));
+    }
+    if (message.now !== false) {
+      writer.uint32(400).bool(message.now);
     }
     if (message._unknownFields !== undefined) {
       for (const [key, values] of globalThis.Object.entries(message._unknownFields)) {
@@ -3407,6 +4180,14 @@ export const CheckpointRequest: MessageFns<CheckpointRequest> = {
             message.live = liveModeFromJSON(reader.int32());
             continue;
           }
+          case 50: {
+            if (tag !== 400) {
+              break;
+            }
+
+            message.now = reader.bool();
+            continue;
+          }
         }
         if ((tag & 7) === 4 || tag === 0) {
           break;
@@ -3432,6 +4213,7 @@ export const CheckpointRequest: MessageFns<CheckpointRequest> = {
       job: isSet(object.job) ? globalThis.String(object.job) : "",
       stop: isSet(object.stop) ? globalThis.Boolean(object.stop) : false,
       live: isSet(object.live) ? liveModeFromJSON(object.live) : LiveMode.UNSPECIFIED,
+      now: isSet(object.now) ? globalThis.Boolean(object.now) : false,
     };
   },
 
@@ -3446,6 +4228,9 @@ export const CheckpointRequest: MessageFns<CheckpointRequest> = {
     if (message.live !== LiveMode.UNSPECIFIED) {
       obj.live = liveModeToJSON(message.live);
     }
+    if (message.now !== false) {
+      obj.now = message.now;
+    }
     return obj;
   },
 
@@ -3457,6 +4242,7 @@ export const CheckpointRequest: MessageFns<CheckpointRequest> = {
     message.job = object.job ?? "";
     message.stop = object.stop ?? false;
     message.live = object.live ?? LiveMode.UNSPECIFIED;
+    message.now = object.now ?? false;
     return message;
   },
 };
@@ -3545,7 +4331,15 @@ export const CheckpointResponse: MessageFns<CheckpointResponse> = {
 };
 
 function createBaseRestartRequest(): RestartRequest {
-  return { source: undefined, nodes: [], outputPath: "", lazy: false, _unknownFields: {} };
+  return {
+    source: undefined,
+    nodes: [],
+    outputPath: "",
+    lazy: false,
+    deadlineMs: 0,
+    walltimeMs: 0,
+    _unknownFields: {},
+  };
 }
 
 export const RestartRequest: MessageFns<RestartRequest> = {
@@ -3566,6 +4360,12 @@ export const RestartRequest: MessageFns<RestartRequest> = {
     }
     if (message.lazy !== false) {
       writer.uint32(40).bool(message.lazy);
+    }
+    if (message.deadlineMs !== 0) {
+      writer.uint32(400).int64(message.deadlineMs);
+    }
+    if (message.walltimeMs !== 0) {
+      writer.uint32(408).int64(message.walltimeMs);
     }
     if (message._unknownFields !== undefined) {
       for (const [key, values] of globalThis.Object.entries(message._unknownFields)) {
@@ -3631,6 +4431,22 @@ export const RestartRequest: MessageFns<RestartRequest> = {
             message.lazy = reader.bool();
             continue;
           }
+          case 50: {
+            if (tag !== 400) {
+              break;
+            }
+
+            message.deadlineMs = longToNumber(reader.int64());
+            continue;
+          }
+          case 51: {
+            if (tag !== 408) {
+              break;
+            }
+
+            message.walltimeMs = longToNumber(reader.int64());
+            continue;
+          }
         }
         if ((tag & 7) === 4 || tag === 0) {
           break;
@@ -3667,6 +4483,16 @@ export const RestartRequest: MessageFns<RestartRequest> = {
         ? globalThis.String(object.output_path)
         : "",
       lazy: isSet(object.lazy) ? globalThis.Boolean(object.lazy) : false,
+      deadlineMs: isSet(object.deadlineMs)
+        ? globalThis.Number(object.deadlineMs)
+        : isSet(object.deadline_ms)
+        ? globalThis.Number(object.deadline_ms)
+        : 0,
+      walltimeMs: isSet(object.walltimeMs)
+        ? globalThis.Number(object.walltimeMs)
+        : isSet(object.walltime_ms)
+        ? globalThis.Number(object.walltime_ms)
+        : 0,
     };
   },
 
@@ -3685,6 +4511,12 @@ export const RestartRequest: MessageFns<RestartRequest> = {
     }
     if (message.lazy !== false) {
       obj.lazy = message.lazy;
+    }
+    if (message.deadlineMs !== 0) {
+      obj.deadlineMs = Math.round(message.deadlineMs);
+    }
+    if (message.walltimeMs !== 0) {
+      obj.walltimeMs = Math.round(message.walltimeMs);
     }
     return obj;
   },
@@ -3711,6 +4543,8 @@ export const RestartRequest: MessageFns<RestartRequest> = {
     message.nodes = object.nodes?.map((e) => e) || [];
     message.outputPath = object.outputPath ?? "";
     message.lazy = object.lazy ?? false;
+    message.deadlineMs = object.deadlineMs ?? 0;
+    message.walltimeMs = object.walltimeMs ?? 0;
     return message;
   },
 };
@@ -5524,6 +6358,2371 @@ export const ImportResponse: MessageFns<ImportResponse> = {
   },
 };
 
+function createBaseRetentionDecision(): RetentionDecision {
+  return { ckptId: 0, generation: 0, createdMs: 0, kept: false, reason: "", freedBytes: 0, _unknownFields: {} };
+}
+
+export const RetentionDecision: MessageFns<RetentionDecision> = {
+  encode(message: RetentionDecision, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    if (message.ckptId !== 0) {
+      writer.uint32(8).int64(message.ckptId);
+    }
+    if (message.generation !== 0) {
+      writer.uint32(16).int64(message.generation);
+    }
+    if (message.createdMs !== 0) {
+      writer.uint32(24).int64(message.createdMs);
+    }
+    if (message.kept !== false) {
+      writer.uint32(32).bool(message.kept);
+    }
+    if (message.reason !== "") {
+      writer.uint32(42).string(message.reason);
+    }
+    if (message.freedBytes !== 0) {
+      writer.uint32(48).int64(message.freedBytes);
+    }
+    if (message._unknownFields !== undefined) {
+      for (const [key, values] of globalThis.Object.entries(message._unknownFields)) {
+        const tag = parseInt(key, 10);
+        for (const value of values) {
+          writer.uint32(tag).raw(value);
+        }
+      }
+    }
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): RetentionDecision {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBaseRetentionDecision();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+          case 1: {
+            if (tag !== 8) {
+              break;
+            }
+
+            message.ckptId = longToNumber(reader.int64());
+            continue;
+          }
+          case 2: {
+            if (tag !== 16) {
+              break;
+            }
+
+            message.generation = longToNumber(reader.int64());
+            continue;
+          }
+          case 3: {
+            if (tag !== 24) {
+              break;
+            }
+
+            message.createdMs = longToNumber(reader.int64());
+            continue;
+          }
+          case 4: {
+            if (tag !== 32) {
+              break;
+            }
+
+            message.kept = reader.bool();
+            continue;
+          }
+          case 5: {
+            if (tag !== 42) {
+              break;
+            }
+
+            message.reason = reader.string();
+            continue;
+          }
+          case 6: {
+            if (tag !== 48) {
+              break;
+            }
+
+            message.freedBytes = longToNumber(reader.int64());
+            continue;
+          }
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        const buf = reader.skip(tag & 7);
+
+        const list = message._unknownFields![tag];
+
+        if (list === undefined) {
+          message._unknownFields![tag] = [buf];
+        } else {
+          list.push(buf);
+        }
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+
+  fromJSON(object: any): RetentionDecision {
+    return {
+      ckptId: isSet(object.ckptId)
+        ? globalThis.Number(object.ckptId)
+        : isSet(object.ckpt_id)
+        ? globalThis.Number(object.ckpt_id)
+        : 0,
+      generation: isSet(object.generation) ? globalThis.Number(object.generation) : 0,
+      createdMs: isSet(object.createdMs)
+        ? globalThis.Number(object.createdMs)
+        : isSet(object.created_ms)
+        ? globalThis.Number(object.created_ms)
+        : 0,
+      kept: isSet(object.kept) ? globalThis.Boolean(object.kept) : false,
+      reason: isSet(object.reason) ? globalThis.String(object.reason) : "",
+      freedBytes: isSet(object.freedBytes)
+        ? globalThis.Number(object.freedBytes)
+        : isSet(object.freed_bytes)
+        ? globalThis.Number(object.freed_bytes)
+        : 0,
+    };
+  },
+
+  toJSON(message: RetentionDecision): unknown {
+    const obj: any = {};
+    if (message.ckptId !== 0) {
+      obj.ckptId = Math.round(message.ckptId);
+    }
+    if (message.generation !== 0) {
+      obj.generation = Math.round(message.generation);
+    }
+    if (message.createdMs !== 0) {
+      obj.createdMs = Math.round(message.createdMs);
+    }
+    if (message.kept !== false) {
+      obj.kept = message.kept;
+    }
+    if (message.reason !== "") {
+      obj.reason = message.reason;
+    }
+    if (message.freedBytes !== 0) {
+      obj.freedBytes = Math.round(message.freedBytes);
+    }
+    return obj;
+  },
+
+  create(base?: DeepPartial<RetentionDecision>): RetentionDecision {
+    return RetentionDecision.fromPartial(base ?? {});
+  },
+  fromPartial(object: DeepPartial<RetentionDecision>): RetentionDecision {
+    const message = createBaseRetentionDecision();
+    message.ckptId = object.ckptId ?? 0;
+    message.generation = object.generation ?? 0;
+    message.createdMs = object.createdMs ?? 0;
+    message.kept = object.kept ?? false;
+    message.reason = object.reason ?? "";
+    message.freedBytes = object.freedBytes ?? 0;
+    return message;
+  },
+};
+
+function createBaseExplainRetentionRequest(): ExplainRetentionRequest {
+  return { job: "", _unknownFields: {} };
+}
+
+export const ExplainRetentionRequest: MessageFns<ExplainRetentionRequest> = {
+  encode(message: ExplainRetentionRequest, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    if (message.job !== "") {
+      writer.uint32(10).string(message.job);
+    }
+    if (message._unknownFields !== undefined) {
+      for (const [key, values] of globalThis.Object.entries(message._unknownFields)) {
+        const tag = parseInt(key, 10);
+        for (const value of values) {
+          writer.uint32(tag).raw(value);
+        }
+      }
+    }
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): ExplainRetentionRequest {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBaseExplainRetentionRequest();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+          case 1: {
+            if (tag !== 10) {
+              break;
+            }
+
+            message.job = reader.string();
+            continue;
+          }
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        const buf = reader.skip(tag & 7);
+
+        const list = message._unknownFields![tag];
+
+        if (list === undefined) {
+          message._unknownFields![tag] = [buf];
+        } else {
+          list.push(buf);
+        }
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+
+  fromJSON(object: any): ExplainRetentionRequest {
+    return { job: isSet(object.job) ? globalThis.String(object.job) : "" };
+  },
+
+  toJSON(message: ExplainRetentionRequest): unknown {
+    const obj: any = {};
+    if (message.job !== "") {
+      obj.job = message.job;
+    }
+    return obj;
+  },
+
+  create(base?: DeepPartial<ExplainRetentionRequest>): ExplainRetentionRequest {
+    return ExplainRetentionRequest.fromPartial(base ?? {});
+  },
+  fromPartial(object: DeepPartial<ExplainRetentionRequest>): ExplainRetentionRequest {
+    const message = createBaseExplainRetentionRequest();
+    message.job = object.job ?? "";
+    return message;
+  },
+};
+
+function createBaseExplainRetentionResponse(): ExplainRetentionResponse {
+  return { policy: undefined, isDefault: false, decisions: [], _unknownFields: {} };
+}
+
+export const ExplainRetentionResponse: MessageFns<ExplainRetentionResponse> = {
+  encode(message: ExplainRetentionResponse, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    if (message.policy !== undefined) {
+      RetentionPolicy.encode(message.policy, writer.uint32(10).fork()).join();
+    }
+    if (message.isDefault !== false) {
+      writer.uint32(16).bool(message.isDefault);
+    }
+    for (const v of message.decisions) {
+      RetentionDecision.encode(v!, writer.uint32(26).fork()).join();
+    }
+    if (message._unknownFields !== undefined) {
+      for (const [key, values] of globalThis.Object.entries(message._unknownFields)) {
+        const tag = parseInt(key, 10);
+        for (const value of values) {
+          writer.uint32(tag).raw(value);
+        }
+      }
+    }
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): ExplainRetentionResponse {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBaseExplainRetentionResponse();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+          case 1: {
+            if (tag !== 10) {
+              break;
+            }
+
+            message.policy = RetentionPolicy.decode(reader, reader.uint32());
+            continue;
+          }
+          case 2: {
+            if (tag !== 16) {
+              break;
+            }
+
+            message.isDefault = reader.bool();
+            continue;
+          }
+          case 3: {
+            if (tag !== 26) {
+              break;
+            }
+
+            message.decisions.push(RetentionDecision.decode(reader, reader.uint32()));
+            continue;
+          }
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        const buf = reader.skip(tag & 7);
+
+        const list = message._unknownFields![tag];
+
+        if (list === undefined) {
+          message._unknownFields![tag] = [buf];
+        } else {
+          list.push(buf);
+        }
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+
+  fromJSON(object: any): ExplainRetentionResponse {
+    return {
+      policy: isSet(object.policy) ? RetentionPolicy.fromJSON(object.policy) : undefined,
+      isDefault: isSet(object.isDefault)
+        ? globalThis.Boolean(object.isDefault)
+        : isSet(object.is_default)
+        ? globalThis.Boolean(object.is_default)
+        : false,
+      decisions: globalThis.Array.isArray(object?.decisions)
+        ? object.decisions.map((e: any) => RetentionDecision.fromJSON(e))
+        : [],
+    };
+  },
+
+  toJSON(message: ExplainRetentionResponse): unknown {
+    const obj: any = {};
+    if (message.policy !== undefined) {
+      obj.policy = RetentionPolicy.toJSON(message.policy);
+    }
+    if (message.isDefault !== false) {
+      obj.isDefault = message.isDefault;
+    }
+    if (message.decisions?.length) {
+      obj.decisions = message.decisions.map((e) => RetentionDecision.toJSON(e));
+    }
+    return obj;
+  },
+
+  create(base?: DeepPartial<ExplainRetentionResponse>): ExplainRetentionResponse {
+    return ExplainRetentionResponse.fromPartial(base ?? {});
+  },
+  fromPartial(object: DeepPartial<ExplainRetentionResponse>): ExplainRetentionResponse {
+    const message = createBaseExplainRetentionResponse();
+    message.policy = (object.policy !== undefined && object.policy !== null)
+      ? RetentionPolicy.fromPartial(object.policy)
+      : undefined;
+    message.isDefault = object.isDefault ?? false;
+    message.decisions = object.decisions?.map((e) => RetentionDecision.fromPartial(e)) || [];
+    return message;
+  },
+};
+
+function createBaseSetRetentionRequest(): SetRetentionRequest {
+  return { job: "", policy: undefined, _unknownFields: {} };
+}
+
+export const SetRetentionRequest: MessageFns<SetRetentionRequest> = {
+  encode(message: SetRetentionRequest, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    if (message.job !== "") {
+      writer.uint32(10).string(message.job);
+    }
+    if (message.policy !== undefined) {
+      RetentionPolicy.encode(message.policy, writer.uint32(18).fork()).join();
+    }
+    if (message._unknownFields !== undefined) {
+      for (const [key, values] of globalThis.Object.entries(message._unknownFields)) {
+        const tag = parseInt(key, 10);
+        for (const value of values) {
+          writer.uint32(tag).raw(value);
+        }
+      }
+    }
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): SetRetentionRequest {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBaseSetRetentionRequest();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+          case 1: {
+            if (tag !== 10) {
+              break;
+            }
+
+            message.job = reader.string();
+            continue;
+          }
+          case 2: {
+            if (tag !== 18) {
+              break;
+            }
+
+            message.policy = RetentionPolicy.decode(reader, reader.uint32());
+            continue;
+          }
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        const buf = reader.skip(tag & 7);
+
+        const list = message._unknownFields![tag];
+
+        if (list === undefined) {
+          message._unknownFields![tag] = [buf];
+        } else {
+          list.push(buf);
+        }
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+
+  fromJSON(object: any): SetRetentionRequest {
+    return {
+      job: isSet(object.job) ? globalThis.String(object.job) : "",
+      policy: isSet(object.policy) ? RetentionPolicy.fromJSON(object.policy) : undefined,
+    };
+  },
+
+  toJSON(message: SetRetentionRequest): unknown {
+    const obj: any = {};
+    if (message.job !== "") {
+      obj.job = message.job;
+    }
+    if (message.policy !== undefined) {
+      obj.policy = RetentionPolicy.toJSON(message.policy);
+    }
+    return obj;
+  },
+
+  create(base?: DeepPartial<SetRetentionRequest>): SetRetentionRequest {
+    return SetRetentionRequest.fromPartial(base ?? {});
+  },
+  fromPartial(object: DeepPartial<SetRetentionRequest>): SetRetentionRequest {
+    const message = createBaseSetRetentionRequest();
+    message.job = object.job ?? "";
+    message.policy = (object.policy !== undefined && object.policy !== null)
+      ? RetentionPolicy.fromPartial(object.policy)
+      : undefined;
+    return message;
+  },
+};
+
+function createBaseSetRetentionResponse(): SetRetentionResponse {
+  return { policy: undefined, isDefault: false, _unknownFields: {} };
+}
+
+export const SetRetentionResponse: MessageFns<SetRetentionResponse> = {
+  encode(message: SetRetentionResponse, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    if (message.policy !== undefined) {
+      RetentionPolicy.encode(message.policy, writer.uint32(10).fork()).join();
+    }
+    if (message.isDefault !== false) {
+      writer.uint32(16).bool(message.isDefault);
+    }
+    if (message._unknownFields !== undefined) {
+      for (const [key, values] of globalThis.Object.entries(message._unknownFields)) {
+        const tag = parseInt(key, 10);
+        for (const value of values) {
+          writer.uint32(tag).raw(value);
+        }
+      }
+    }
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): SetRetentionResponse {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBaseSetRetentionResponse();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+          case 1: {
+            if (tag !== 10) {
+              break;
+            }
+
+            message.policy = RetentionPolicy.decode(reader, reader.uint32());
+            continue;
+          }
+          case 2: {
+            if (tag !== 16) {
+              break;
+            }
+
+            message.isDefault = reader.bool();
+            continue;
+          }
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        const buf = reader.skip(tag & 7);
+
+        const list = message._unknownFields![tag];
+
+        if (list === undefined) {
+          message._unknownFields![tag] = [buf];
+        } else {
+          list.push(buf);
+        }
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+
+  fromJSON(object: any): SetRetentionResponse {
+    return {
+      policy: isSet(object.policy) ? RetentionPolicy.fromJSON(object.policy) : undefined,
+      isDefault: isSet(object.isDefault)
+        ? globalThis.Boolean(object.isDefault)
+        : isSet(object.is_default)
+        ? globalThis.Boolean(object.is_default)
+        : false,
+    };
+  },
+
+  toJSON(message: SetRetentionResponse): unknown {
+    const obj: any = {};
+    if (message.policy !== undefined) {
+      obj.policy = RetentionPolicy.toJSON(message.policy);
+    }
+    if (message.isDefault !== false) {
+      obj.isDefault = message.isDefault;
+    }
+    return obj;
+  },
+
+  create(base?: DeepPartial<SetRetentionResponse>): SetRetentionResponse {
+    return SetRetentionResponse.fromPartial(base ?? {});
+  },
+  fromPartial(object: DeepPartial<SetRetentionResponse>): SetRetentionResponse {
+    const message = createBaseSetRetentionResponse();
+    message.policy = (object.policy !== undefined && object.policy !== null)
+      ? RetentionPolicy.fromPartial(object.policy)
+      : undefined;
+    message.isDefault = object.isDefault ?? false;
+    return message;
+  },
+};
+
+function createBasePinCheckpointRequest(): PinCheckpointRequest {
+  return { ckptId: 0, pinned: false, _unknownFields: {} };
+}
+
+export const PinCheckpointRequest: MessageFns<PinCheckpointRequest> = {
+  encode(message: PinCheckpointRequest, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    if (message.ckptId !== 0) {
+      writer.uint32(8).int64(message.ckptId);
+    }
+    if (message.pinned !== false) {
+      writer.uint32(16).bool(message.pinned);
+    }
+    if (message._unknownFields !== undefined) {
+      for (const [key, values] of globalThis.Object.entries(message._unknownFields)) {
+        const tag = parseInt(key, 10);
+        for (const value of values) {
+          writer.uint32(tag).raw(value);
+        }
+      }
+    }
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): PinCheckpointRequest {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBasePinCheckpointRequest();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+          case 1: {
+            if (tag !== 8) {
+              break;
+            }
+
+            message.ckptId = longToNumber(reader.int64());
+            continue;
+          }
+          case 2: {
+            if (tag !== 16) {
+              break;
+            }
+
+            message.pinned = reader.bool();
+            continue;
+          }
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        const buf = reader.skip(tag & 7);
+
+        const list = message._unknownFields![tag];
+
+        if (list === undefined) {
+          message._unknownFields![tag] = [buf];
+        } else {
+          list.push(buf);
+        }
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+
+  fromJSON(object: any): PinCheckpointRequest {
+    return {
+      ckptId: isSet(object.ckptId)
+        ? globalThis.Number(object.ckptId)
+        : isSet(object.ckpt_id)
+        ? globalThis.Number(object.ckpt_id)
+        : 0,
+      pinned: isSet(object.pinned) ? globalThis.Boolean(object.pinned) : false,
+    };
+  },
+
+  toJSON(message: PinCheckpointRequest): unknown {
+    const obj: any = {};
+    if (message.ckptId !== 0) {
+      obj.ckptId = Math.round(message.ckptId);
+    }
+    if (message.pinned !== false) {
+      obj.pinned = message.pinned;
+    }
+    return obj;
+  },
+
+  create(base?: DeepPartial<PinCheckpointRequest>): PinCheckpointRequest {
+    return PinCheckpointRequest.fromPartial(base ?? {});
+  },
+  fromPartial(object: DeepPartial<PinCheckpointRequest>): PinCheckpointRequest {
+    const message = createBasePinCheckpointRequest();
+    message.ckptId = object.ckptId ?? 0;
+    message.pinned = object.pinned ?? false;
+    return message;
+  },
+};
+
+function createBasePinCheckpointResponse(): PinCheckpointResponse {
+  return { summary: undefined, _unknownFields: {} };
+}
+
+export const PinCheckpointResponse: MessageFns<PinCheckpointResponse> = {
+  encode(message: PinCheckpointResponse, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    if (message.summary !== undefined) {
+      CheckpointSummary.encode(message.summary, writer.uint32(10).fork()).join();
+    }
+    if (message._unknownFields !== undefined) {
+      for (const [key, values] of globalThis.Object.entries(message._unknownFields)) {
+        const tag = parseInt(key, 10);
+        for (const value of values) {
+          writer.uint32(tag).raw(value);
+        }
+      }
+    }
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): PinCheckpointResponse {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBasePinCheckpointResponse();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+          case 1: {
+            if (tag !== 10) {
+              break;
+            }
+
+            message.summary = CheckpointSummary.decode(reader, reader.uint32());
+            continue;
+          }
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        const buf = reader.skip(tag & 7);
+
+        const list = message._unknownFields![tag];
+
+        if (list === undefined) {
+          message._unknownFields![tag] = [buf];
+        } else {
+          list.push(buf);
+        }
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+
+  fromJSON(object: any): PinCheckpointResponse {
+    return { summary: isSet(object.summary) ? CheckpointSummary.fromJSON(object.summary) : undefined };
+  },
+
+  toJSON(message: PinCheckpointResponse): unknown {
+    const obj: any = {};
+    if (message.summary !== undefined) {
+      obj.summary = CheckpointSummary.toJSON(message.summary);
+    }
+    return obj;
+  },
+
+  create(base?: DeepPartial<PinCheckpointResponse>): PinCheckpointResponse {
+    return PinCheckpointResponse.fromPartial(base ?? {});
+  },
+  fromPartial(object: DeepPartial<PinCheckpointResponse>): PinCheckpointResponse {
+    const message = createBasePinCheckpointResponse();
+    message.summary = (object.summary !== undefined && object.summary !== null)
+      ? CheckpointSummary.fromPartial(object.summary)
+      : undefined;
+    return message;
+  },
+};
+
+function createBaseCollectGarbageRequest(): CollectGarbageRequest {
+  return { dryRun: false, job: "", _unknownFields: {} };
+}
+
+export const CollectGarbageRequest: MessageFns<CollectGarbageRequest> = {
+  encode(message: CollectGarbageRequest, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    if (message.dryRun !== false) {
+      writer.uint32(8).bool(message.dryRun);
+    }
+    if (message.job !== "") {
+      writer.uint32(18).string(message.job);
+    }
+    if (message._unknownFields !== undefined) {
+      for (const [key, values] of globalThis.Object.entries(message._unknownFields)) {
+        const tag = parseInt(key, 10);
+        for (const value of values) {
+          writer.uint32(tag).raw(value);
+        }
+      }
+    }
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): CollectGarbageRequest {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBaseCollectGarbageRequest();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+          case 1: {
+            if (tag !== 8) {
+              break;
+            }
+
+            message.dryRun = reader.bool();
+            continue;
+          }
+          case 2: {
+            if (tag !== 18) {
+              break;
+            }
+
+            message.job = reader.string();
+            continue;
+          }
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        const buf = reader.skip(tag & 7);
+
+        const list = message._unknownFields![tag];
+
+        if (list === undefined) {
+          message._unknownFields![tag] = [buf];
+        } else {
+          list.push(buf);
+        }
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+
+  fromJSON(object: any): CollectGarbageRequest {
+    return {
+      dryRun: isSet(object.dryRun)
+        ? globalThis.Boolean(object.dryRun)
+        : isSet(object.dry_run)
+        ? globalThis.Boolean(object.dry_run)
+        : false,
+      job: isSet(object.job) ? globalThis.String(object.job) : "",
+    };
+  },
+
+  toJSON(message: CollectGarbageRequest): unknown {
+    const obj: any = {};
+    if (message.dryRun !== false) {
+      obj.dryRun = message.dryRun;
+    }
+    if (message.job !== "") {
+      obj.job = message.job;
+    }
+    return obj;
+  },
+
+  create(base?: DeepPartial<CollectGarbageRequest>): CollectGarbageRequest {
+    return CollectGarbageRequest.fromPartial(base ?? {});
+  },
+  fromPartial(object: DeepPartial<CollectGarbageRequest>): CollectGarbageRequest {
+    const message = createBaseCollectGarbageRequest();
+    message.dryRun = object.dryRun ?? false;
+    message.job = object.job ?? "";
+    return message;
+  },
+};
+
+function createBaseCollectGarbageResponse(): CollectGarbageResponse {
+  return { jobs: [], _unknownFields: {} };
+}
+
+export const CollectGarbageResponse: MessageFns<CollectGarbageResponse> = {
+  encode(message: CollectGarbageResponse, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    for (const v of message.jobs) {
+      JobCollection.encode(v!, writer.uint32(10).fork()).join();
+    }
+    if (message._unknownFields !== undefined) {
+      for (const [key, values] of globalThis.Object.entries(message._unknownFields)) {
+        const tag = parseInt(key, 10);
+        for (const value of values) {
+          writer.uint32(tag).raw(value);
+        }
+      }
+    }
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): CollectGarbageResponse {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBaseCollectGarbageResponse();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+          case 1: {
+            if (tag !== 10) {
+              break;
+            }
+
+            message.jobs.push(JobCollection.decode(reader, reader.uint32()));
+            continue;
+          }
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        const buf = reader.skip(tag & 7);
+
+        const list = message._unknownFields![tag];
+
+        if (list === undefined) {
+          message._unknownFields![tag] = [buf];
+        } else {
+          list.push(buf);
+        }
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+
+  fromJSON(object: any): CollectGarbageResponse {
+    return {
+      jobs: globalThis.Array.isArray(object?.jobs) ? object.jobs.map((e: any) => JobCollection.fromJSON(e)) : [],
+    };
+  },
+
+  toJSON(message: CollectGarbageResponse): unknown {
+    const obj: any = {};
+    if (message.jobs?.length) {
+      obj.jobs = message.jobs.map((e) => JobCollection.toJSON(e));
+    }
+    return obj;
+  },
+
+  create(base?: DeepPartial<CollectGarbageResponse>): CollectGarbageResponse {
+    return CollectGarbageResponse.fromPartial(base ?? {});
+  },
+  fromPartial(object: DeepPartial<CollectGarbageResponse>): CollectGarbageResponse {
+    const message = createBaseCollectGarbageResponse();
+    message.jobs = object.jobs?.map((e) => JobCollection.fromPartial(e)) || [];
+    return message;
+  },
+};
+
+function createBaseJobCollection(): JobCollection {
+  return { job: "", skipped: "", decisions: [], garbage: [], usage: undefined, damage: [], _unknownFields: {} };
+}
+
+export const JobCollection: MessageFns<JobCollection> = {
+  encode(message: JobCollection, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    if (message.job !== "") {
+      writer.uint32(10).string(message.job);
+    }
+    if (message.skipped !== "") {
+      writer.uint32(18).string(message.skipped);
+    }
+    for (const v of message.decisions) {
+      RetentionDecision.encode(v!, writer.uint32(26).fork()).join();
+    }
+    for (const v of message.garbage) {
+      Garbage.encode(v!, writer.uint32(34).fork()).join();
+    }
+    if (message.usage !== undefined) {
+      JobUsage.encode(message.usage, writer.uint32(42).fork()).join();
+    }
+    for (const v of message.damage) {
+      writer.uint32(50).string(v!);
+    }
+    if (message._unknownFields !== undefined) {
+      for (const [key, values] of globalThis.Object.entries(message._unknownFields)) {
+        const tag = parseInt(key, 10);
+        for (const value of values) {
+          writer.uint32(tag).raw(value);
+        }
+      }
+    }
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): JobCollection {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBaseJobCollection();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+          case 1: {
+            if (tag !== 10) {
+              break;
+            }
+
+            message.job = reader.string();
+            continue;
+          }
+          case 2: {
+            if (tag !== 18) {
+              break;
+            }
+
+            message.skipped = reader.string();
+            continue;
+          }
+          case 3: {
+            if (tag !== 26) {
+              break;
+            }
+
+            message.decisions.push(RetentionDecision.decode(reader, reader.uint32()));
+            continue;
+          }
+          case 4: {
+            if (tag !== 34) {
+              break;
+            }
+
+            message.garbage.push(Garbage.decode(reader, reader.uint32()));
+            continue;
+          }
+          case 5: {
+            if (tag !== 42) {
+              break;
+            }
+
+            message.usage = JobUsage.decode(reader, reader.uint32());
+            continue;
+          }
+          case 6: {
+            if (tag !== 50) {
+              break;
+            }
+
+            message.damage.push(reader.string());
+            continue;
+          }
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        const buf = reader.skip(tag & 7);
+
+        const list = message._unknownFields![tag];
+
+        if (list === undefined) {
+          message._unknownFields![tag] = [buf];
+        } else {
+          list.push(buf);
+        }
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+
+  fromJSON(object: any): JobCollection {
+    return {
+      job: isSet(object.job) ? globalThis.String(object.job) : "",
+      skipped: isSet(object.skipped) ? globalThis.String(object.skipped) : "",
+      decisions: globalThis.Array.isArray(object?.decisions)
+        ? object.decisions.map((e: any) => RetentionDecision.fromJSON(e))
+        : [],
+      garbage: globalThis.Array.isArray(object?.garbage) ? object.garbage.map((e: any) => Garbage.fromJSON(e)) : [],
+      usage: isSet(object.usage) ? JobUsage.fromJSON(object.usage) : undefined,
+      damage: globalThis.Array.isArray(object?.damage) ? object.damage.map((e: any) => globalThis.String(e)) : [],
+    };
+  },
+
+  toJSON(message: JobCollection): unknown {
+    const obj: any = {};
+    if (message.job !== "") {
+      obj.job = message.job;
+    }
+    if (message.skipped !== "") {
+      obj.skipped = message.skipped;
+    }
+    if (message.decisions?.length) {
+      obj.decisions = message.decisions.map((e) => RetentionDecision.toJSON(e));
+    }
+    if (message.garbage?.length) {
+      obj.garbage = message.garbage.map((e) => Garbage.toJSON(e));
+    }
+    if (message.usage !== undefined) {
+      obj.usage = JobUsage.toJSON(message.usage);
+    }
+    if (message.damage?.length) {
+      obj.damage = message.damage;
+    }
+    return obj;
+  },
+
+  create(base?: DeepPartial<JobCollection>): JobCollection {
+    return JobCollection.fromPartial(base ?? {});
+  },
+  fromPartial(object: DeepPartial<JobCollection>): JobCollection {
+    const message = createBaseJobCollection();
+    message.job = object.job ?? "";
+    message.skipped = object.skipped ?? "";
+    message.decisions = object.decisions?.map((e) => RetentionDecision.fromPartial(e)) || [];
+    message.garbage = object.garbage?.map((e) => Garbage.fromPartial(e)) || [];
+    message.usage = (object.usage !== undefined && object.usage !== null)
+      ? JobUsage.fromPartial(object.usage)
+      : undefined;
+    message.damage = object.damage?.map((e) => e) || [];
+    return message;
+  },
+};
+
+function createBaseGarbage(): Garbage {
+  return {
+    prefix: "",
+    cause: "",
+    objectCount: 0,
+    bytes: 0,
+    deleted: false,
+    condemnedMs: 0,
+    deleteAfterMs: 0,
+    _unknownFields: {},
+  };
+}
+
+export const Garbage: MessageFns<Garbage> = {
+  encode(message: Garbage, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    if (message.prefix !== "") {
+      writer.uint32(10).string(message.prefix);
+    }
+    if (message.cause !== "") {
+      writer.uint32(18).string(message.cause);
+    }
+    if (message.objectCount !== 0) {
+      writer.uint32(24).int64(message.objectCount);
+    }
+    if (message.bytes !== 0) {
+      writer.uint32(32).int64(message.bytes);
+    }
+    if (message.deleted !== false) {
+      writer.uint32(40).bool(message.deleted);
+    }
+    if (message.condemnedMs !== 0) {
+      writer.uint32(48).int64(message.condemnedMs);
+    }
+    if (message.deleteAfterMs !== 0) {
+      writer.uint32(56).int64(message.deleteAfterMs);
+    }
+    if (message._unknownFields !== undefined) {
+      for (const [key, values] of globalThis.Object.entries(message._unknownFields)) {
+        const tag = parseInt(key, 10);
+        for (const value of values) {
+          writer.uint32(tag).raw(value);
+        }
+      }
+    }
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): Garbage {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBaseGarbage();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+          case 1: {
+            if (tag !== 10) {
+              break;
+            }
+
+            message.prefix = reader.string();
+            continue;
+          }
+          case 2: {
+            if (tag !== 18) {
+              break;
+            }
+
+            message.cause = reader.string();
+            continue;
+          }
+          case 3: {
+            if (tag !== 24) {
+              break;
+            }
+
+            message.objectCount = longToNumber(reader.int64());
+            continue;
+          }
+          case 4: {
+            if (tag !== 32) {
+              break;
+            }
+
+            message.bytes = longToNumber(reader.int64());
+            continue;
+          }
+          case 5: {
+            if (tag !== 40) {
+              break;
+            }
+
+            message.deleted = reader.bool();
+            continue;
+          }
+          case 6: {
+            if (tag !== 48) {
+              break;
+            }
+
+            message.condemnedMs = longToNumber(reader.int64());
+            continue;
+          }
+          case 7: {
+            if (tag !== 56) {
+              break;
+            }
+
+            message.deleteAfterMs = longToNumber(reader.int64());
+            continue;
+          }
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        const buf = reader.skip(tag & 7);
+
+        const list = message._unknownFields![tag];
+
+        if (list === undefined) {
+          message._unknownFields![tag] = [buf];
+        } else {
+          list.push(buf);
+        }
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+
+  fromJSON(object: any): Garbage {
+    return {
+      prefix: isSet(object.prefix) ? globalThis.String(object.prefix) : "",
+      cause: isSet(object.cause) ? globalThis.String(object.cause) : "",
+      objectCount: isSet(object.objectCount)
+        ? globalThis.Number(object.objectCount)
+        : isSet(object.object_count)
+        ? globalThis.Number(object.object_count)
+        : 0,
+      bytes: isSet(object.bytes) ? globalThis.Number(object.bytes) : 0,
+      deleted: isSet(object.deleted) ? globalThis.Boolean(object.deleted) : false,
+      condemnedMs: isSet(object.condemnedMs)
+        ? globalThis.Number(object.condemnedMs)
+        : isSet(object.condemned_ms)
+        ? globalThis.Number(object.condemned_ms)
+        : 0,
+      deleteAfterMs: isSet(object.deleteAfterMs)
+        ? globalThis.Number(object.deleteAfterMs)
+        : isSet(object.delete_after_ms)
+        ? globalThis.Number(object.delete_after_ms)
+        : 0,
+    };
+  },
+
+  toJSON(message: Garbage): unknown {
+    const obj: any = {};
+    if (message.prefix !== "") {
+      obj.prefix = message.prefix;
+    }
+    if (message.cause !== "") {
+      obj.cause = message.cause;
+    }
+    if (message.objectCount !== 0) {
+      obj.objectCount = Math.round(message.objectCount);
+    }
+    if (message.bytes !== 0) {
+      obj.bytes = Math.round(message.bytes);
+    }
+    if (message.deleted !== false) {
+      obj.deleted = message.deleted;
+    }
+    if (message.condemnedMs !== 0) {
+      obj.condemnedMs = Math.round(message.condemnedMs);
+    }
+    if (message.deleteAfterMs !== 0) {
+      obj.deleteAfterMs = Math.round(message.deleteAfterMs);
+    }
+    return obj;
+  },
+
+  create(base?: DeepPartial<Garbage>): Garbage {
+    return Garbage.fromPartial(base ?? {});
+  },
+  fromPartial(object: DeepPartial<Garbage>): Garbage {
+    const message = createBaseGarbage();
+    message.prefix = object.prefix ?? "";
+    message.cause = object.cause ?? "";
+    message.objectCount = object.objectCount ?? 0;
+    message.bytes = object.bytes ?? 0;
+    message.deleted = object.deleted ?? false;
+    message.condemnedMs = object.condemnedMs ?? 0;
+    message.deleteAfterMs = object.deleteAfterMs ?? 0;
+    return message;
+  },
+};
+
+function createBaseJobUsage(): JobUsage {
+  return { job: "", uid: undefined, generations: 0, liveBytes: 0, storedBytes: 0, measuredMs: 0, _unknownFields: {} };
+}
+
+export const JobUsage: MessageFns<JobUsage> = {
+  encode(message: JobUsage, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    if (message.job !== "") {
+      writer.uint32(10).string(message.job);
+    }
+    if (message.uid !== undefined) {
+      writer.uint32(16).uint32(message.uid);
+    }
+    if (message.generations !== 0) {
+      writer.uint32(24).int64(message.generations);
+    }
+    if (message.liveBytes !== 0) {
+      writer.uint32(32).int64(message.liveBytes);
+    }
+    if (message.storedBytes !== 0) {
+      writer.uint32(40).int64(message.storedBytes);
+    }
+    if (message.measuredMs !== 0) {
+      writer.uint32(48).int64(message.measuredMs);
+    }
+    if (message._unknownFields !== undefined) {
+      for (const [key, values] of globalThis.Object.entries(message._unknownFields)) {
+        const tag = parseInt(key, 10);
+        for (const value of values) {
+          writer.uint32(tag).raw(value);
+        }
+      }
+    }
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): JobUsage {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBaseJobUsage();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+          case 1: {
+            if (tag !== 10) {
+              break;
+            }
+
+            message.job = reader.string();
+            continue;
+          }
+          case 2: {
+            if (tag !== 16) {
+              break;
+            }
+
+            message.uid = reader.uint32();
+            continue;
+          }
+          case 3: {
+            if (tag !== 24) {
+              break;
+            }
+
+            message.generations = longToNumber(reader.int64());
+            continue;
+          }
+          case 4: {
+            if (tag !== 32) {
+              break;
+            }
+
+            message.liveBytes = longToNumber(reader.int64());
+            continue;
+          }
+          case 5: {
+            if (tag !== 40) {
+              break;
+            }
+
+            message.storedBytes = longToNumber(reader.int64());
+            continue;
+          }
+          case 6: {
+            if (tag !== 48) {
+              break;
+            }
+
+            message.measuredMs = longToNumber(reader.int64());
+            continue;
+          }
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        const buf = reader.skip(tag & 7);
+
+        const list = message._unknownFields![tag];
+
+        if (list === undefined) {
+          message._unknownFields![tag] = [buf];
+        } else {
+          list.push(buf);
+        }
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+
+  fromJSON(object: any): JobUsage {
+    return {
+      job: isSet(object.job) ? globalThis.String(object.job) : "",
+      uid: isSet(object.uid) ? globalThis.Number(object.uid) : undefined,
+      generations: isSet(object.generations) ? globalThis.Number(object.generations) : 0,
+      liveBytes: isSet(object.liveBytes)
+        ? globalThis.Number(object.liveBytes)
+        : isSet(object.live_bytes)
+        ? globalThis.Number(object.live_bytes)
+        : 0,
+      storedBytes: isSet(object.storedBytes)
+        ? globalThis.Number(object.storedBytes)
+        : isSet(object.stored_bytes)
+        ? globalThis.Number(object.stored_bytes)
+        : 0,
+      measuredMs: isSet(object.measuredMs)
+        ? globalThis.Number(object.measuredMs)
+        : isSet(object.measured_ms)
+        ? globalThis.Number(object.measured_ms)
+        : 0,
+    };
+  },
+
+  toJSON(message: JobUsage): unknown {
+    const obj: any = {};
+    if (message.job !== "") {
+      obj.job = message.job;
+    }
+    if (message.uid !== undefined) {
+      obj.uid = Math.round(message.uid);
+    }
+    if (message.generations !== 0) {
+      obj.generations = Math.round(message.generations);
+    }
+    if (message.liveBytes !== 0) {
+      obj.liveBytes = Math.round(message.liveBytes);
+    }
+    if (message.storedBytes !== 0) {
+      obj.storedBytes = Math.round(message.storedBytes);
+    }
+    if (message.measuredMs !== 0) {
+      obj.measuredMs = Math.round(message.measuredMs);
+    }
+    return obj;
+  },
+
+  create(base?: DeepPartial<JobUsage>): JobUsage {
+    return JobUsage.fromPartial(base ?? {});
+  },
+  fromPartial(object: DeepPartial<JobUsage>): JobUsage {
+    const message = createBaseJobUsage();
+    message.job = object.job ?? "";
+    message.uid = object.uid ?? undefined;
+    message.generations = object.generations ?? 0;
+    message.liveBytes = object.liveBytes ?? 0;
+    message.storedBytes = object.storedBytes ?? 0;
+    message.measuredMs = object.measuredMs ?? 0;
+    return message;
+  },
+};
+
+function createBaseUserUsage(): UserUsage {
+  return { uid: 0, generations: 0, liveBytes: 0, storedBytes: 0, quotaBytes: 0, _unknownFields: {} };
+}
+
+export const UserUsage: MessageFns<UserUsage> = {
+  encode(message: UserUsage, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    if (message.uid !== 0) {
+      writer.uint32(8).uint32(message.uid);
+    }
+    if (message.generations !== 0) {
+      writer.uint32(16).int64(message.generations);
+    }
+    if (message.liveBytes !== 0) {
+      writer.uint32(24).int64(message.liveBytes);
+    }
+    if (message.storedBytes !== 0) {
+      writer.uint32(32).int64(message.storedBytes);
+    }
+    if (message.quotaBytes !== 0) {
+      writer.uint32(40).int64(message.quotaBytes);
+    }
+    if (message._unknownFields !== undefined) {
+      for (const [key, values] of globalThis.Object.entries(message._unknownFields)) {
+        const tag = parseInt(key, 10);
+        for (const value of values) {
+          writer.uint32(tag).raw(value);
+        }
+      }
+    }
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): UserUsage {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBaseUserUsage();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+          case 1: {
+            if (tag !== 8) {
+              break;
+            }
+
+            message.uid = reader.uint32();
+            continue;
+          }
+          case 2: {
+            if (tag !== 16) {
+              break;
+            }
+
+            message.generations = longToNumber(reader.int64());
+            continue;
+          }
+          case 3: {
+            if (tag !== 24) {
+              break;
+            }
+
+            message.liveBytes = longToNumber(reader.int64());
+            continue;
+          }
+          case 4: {
+            if (tag !== 32) {
+              break;
+            }
+
+            message.storedBytes = longToNumber(reader.int64());
+            continue;
+          }
+          case 5: {
+            if (tag !== 40) {
+              break;
+            }
+
+            message.quotaBytes = longToNumber(reader.int64());
+            continue;
+          }
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        const buf = reader.skip(tag & 7);
+
+        const list = message._unknownFields![tag];
+
+        if (list === undefined) {
+          message._unknownFields![tag] = [buf];
+        } else {
+          list.push(buf);
+        }
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+
+  fromJSON(object: any): UserUsage {
+    return {
+      uid: isSet(object.uid) ? globalThis.Number(object.uid) : 0,
+      generations: isSet(object.generations) ? globalThis.Number(object.generations) : 0,
+      liveBytes: isSet(object.liveBytes)
+        ? globalThis.Number(object.liveBytes)
+        : isSet(object.live_bytes)
+        ? globalThis.Number(object.live_bytes)
+        : 0,
+      storedBytes: isSet(object.storedBytes)
+        ? globalThis.Number(object.storedBytes)
+        : isSet(object.stored_bytes)
+        ? globalThis.Number(object.stored_bytes)
+        : 0,
+      quotaBytes: isSet(object.quotaBytes)
+        ? globalThis.Number(object.quotaBytes)
+        : isSet(object.quota_bytes)
+        ? globalThis.Number(object.quota_bytes)
+        : 0,
+    };
+  },
+
+  toJSON(message: UserUsage): unknown {
+    const obj: any = {};
+    if (message.uid !== 0) {
+      obj.uid = Math.round(message.uid);
+    }
+    if (message.generations !== 0) {
+      obj.generations = Math.round(message.generations);
+    }
+    if (message.liveBytes !== 0) {
+      obj.liveBytes = Math.round(message.liveBytes);
+    }
+    if (message.storedBytes !== 0) {
+      obj.storedBytes = Math.round(message.storedBytes);
+    }
+    if (message.quotaBytes !== 0) {
+      obj.quotaBytes = Math.round(message.quotaBytes);
+    }
+    return obj;
+  },
+
+  create(base?: DeepPartial<UserUsage>): UserUsage {
+    return UserUsage.fromPartial(base ?? {});
+  },
+  fromPartial(object: DeepPartial<UserUsage>): UserUsage {
+    const message = createBaseUserUsage();
+    message.uid = object.uid ?? 0;
+    message.generations = object.generations ?? 0;
+    message.liveBytes = object.liveBytes ?? 0;
+    message.storedBytes = object.storedBytes ?? 0;
+    message.quotaBytes = object.quotaBytes ?? 0;
+    return message;
+  },
+};
+
+function createBaseGetUsageRequest(): GetUsageRequest {
+  return { _unknownFields: {} };
+}
+
+export const GetUsageRequest: MessageFns<GetUsageRequest> = {
+  encode(message: GetUsageRequest, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    if (message._unknownFields !== undefined) {
+      for (const [key, values] of globalThis.Object.entries(message._unknownFields)) {
+        const tag = parseInt(key, 10);
+        for (const value of values) {
+          writer.uint32(tag).raw(value);
+        }
+      }
+    }
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): GetUsageRequest {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBaseGetUsageRequest();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        const buf = reader.skip(tag & 7);
+
+        const list = message._unknownFields![tag];
+
+        if (list === undefined) {
+          message._unknownFields![tag] = [buf];
+        } else {
+          list.push(buf);
+        }
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+
+  fromJSON(_: any): GetUsageRequest {
+    return {};
+  },
+
+  toJSON(_: GetUsageRequest): unknown {
+    const obj: any = {};
+    return obj;
+  },
+
+  create(base?: DeepPartial<GetUsageRequest>): GetUsageRequest {
+    return GetUsageRequest.fromPartial(base ?? {});
+  },
+  fromPartial(_: DeepPartial<GetUsageRequest>): GetUsageRequest {
+    const message = createBaseGetUsageRequest();
+    return message;
+  },
+};
+
+function createBaseGetUsageResponse(): GetUsageResponse {
+  return { jobs: [], users: [], _unknownFields: {} };
+}
+
+export const GetUsageResponse: MessageFns<GetUsageResponse> = {
+  encode(message: GetUsageResponse, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    for (const v of message.jobs) {
+      JobUsage.encode(v!, writer.uint32(10).fork()).join();
+    }
+    for (const v of message.users) {
+      UserUsage.encode(v!, writer.uint32(18).fork()).join();
+    }
+    if (message._unknownFields !== undefined) {
+      for (const [key, values] of globalThis.Object.entries(message._unknownFields)) {
+        const tag = parseInt(key, 10);
+        for (const value of values) {
+          writer.uint32(tag).raw(value);
+        }
+      }
+    }
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): GetUsageResponse {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBaseGetUsageResponse();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+          case 1: {
+            if (tag !== 10) {
+              break;
+            }
+
+            message.jobs.push(JobUsage.decode(reader, reader.uint32()));
+            continue;
+          }
+          case 2: {
+            if (tag !== 18) {
+              break;
+            }
+
+            message.users.push(UserUsage.decode(reader, reader.uint32()));
+            continue;
+          }
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        const buf = reader.skip(tag & 7);
+
+        const list = message._unknownFields![tag];
+
+        if (list === undefined) {
+          message._unknownFields![tag] = [buf];
+        } else {
+          list.push(buf);
+        }
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+
+  fromJSON(object: any): GetUsageResponse {
+    return {
+      jobs: globalThis.Array.isArray(object?.jobs) ? object.jobs.map((e: any) => JobUsage.fromJSON(e)) : [],
+      users: globalThis.Array.isArray(object?.users) ? object.users.map((e: any) => UserUsage.fromJSON(e)) : [],
+    };
+  },
+
+  toJSON(message: GetUsageResponse): unknown {
+    const obj: any = {};
+    if (message.jobs?.length) {
+      obj.jobs = message.jobs.map((e) => JobUsage.toJSON(e));
+    }
+    if (message.users?.length) {
+      obj.users = message.users.map((e) => UserUsage.toJSON(e));
+    }
+    return obj;
+  },
+
+  create(base?: DeepPartial<GetUsageResponse>): GetUsageResponse {
+    return GetUsageResponse.fromPartial(base ?? {});
+  },
+  fromPartial(object: DeepPartial<GetUsageResponse>): GetUsageResponse {
+    const message = createBaseGetUsageResponse();
+    message.jobs = object.jobs?.map((e) => JobUsage.fromPartial(e)) || [];
+    message.users = object.users?.map((e) => UserUsage.fromPartial(e)) || [];
+    return message;
+  },
+};
+
+function createBaseRemoveCheckpointRequest(): RemoveCheckpointRequest {
+  return { ckptId: 0, _unknownFields: {} };
+}
+
+export const RemoveCheckpointRequest: MessageFns<RemoveCheckpointRequest> = {
+  encode(message: RemoveCheckpointRequest, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    if (message.ckptId !== 0) {
+      writer.uint32(8).int64(message.ckptId);
+    }
+    if (message._unknownFields !== undefined) {
+      for (const [key, values] of globalThis.Object.entries(message._unknownFields)) {
+        const tag = parseInt(key, 10);
+        for (const value of values) {
+          writer.uint32(tag).raw(value);
+        }
+      }
+    }
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): RemoveCheckpointRequest {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBaseRemoveCheckpointRequest();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+          case 1: {
+            if (tag !== 8) {
+              break;
+            }
+
+            message.ckptId = longToNumber(reader.int64());
+            continue;
+          }
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        const buf = reader.skip(tag & 7);
+
+        const list = message._unknownFields![tag];
+
+        if (list === undefined) {
+          message._unknownFields![tag] = [buf];
+        } else {
+          list.push(buf);
+        }
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+
+  fromJSON(object: any): RemoveCheckpointRequest {
+    return {
+      ckptId: isSet(object.ckptId)
+        ? globalThis.Number(object.ckptId)
+        : isSet(object.ckpt_id)
+        ? globalThis.Number(object.ckpt_id)
+        : 0,
+    };
+  },
+
+  toJSON(message: RemoveCheckpointRequest): unknown {
+    const obj: any = {};
+    if (message.ckptId !== 0) {
+      obj.ckptId = Math.round(message.ckptId);
+    }
+    return obj;
+  },
+
+  create(base?: DeepPartial<RemoveCheckpointRequest>): RemoveCheckpointRequest {
+    return RemoveCheckpointRequest.fromPartial(base ?? {});
+  },
+  fromPartial(object: DeepPartial<RemoveCheckpointRequest>): RemoveCheckpointRequest {
+    const message = createBaseRemoveCheckpointRequest();
+    message.ckptId = object.ckptId ?? 0;
+    return message;
+  },
+};
+
+function createBaseRemoveCheckpointResponse(): RemoveCheckpointResponse {
+  return { _unknownFields: {} };
+}
+
+export const RemoveCheckpointResponse: MessageFns<RemoveCheckpointResponse> = {
+  encode(message: RemoveCheckpointResponse, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    if (message._unknownFields !== undefined) {
+      for (const [key, values] of globalThis.Object.entries(message._unknownFields)) {
+        const tag = parseInt(key, 10);
+        for (const value of values) {
+          writer.uint32(tag).raw(value);
+        }
+      }
+    }
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): RemoveCheckpointResponse {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBaseRemoveCheckpointResponse();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        const buf = reader.skip(tag & 7);
+
+        const list = message._unknownFields![tag];
+
+        if (list === undefined) {
+          message._unknownFields![tag] = [buf];
+        } else {
+          list.push(buf);
+        }
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+
+  fromJSON(_: any): RemoveCheckpointResponse {
+    return {};
+  },
+
+  toJSON(_: RemoveCheckpointResponse): unknown {
+    const obj: any = {};
+    return obj;
+  },
+
+  create(base?: DeepPartial<RemoveCheckpointResponse>): RemoveCheckpointResponse {
+    return RemoveCheckpointResponse.fromPartial(base ?? {});
+  },
+  fromPartial(_: DeepPartial<RemoveCheckpointResponse>): RemoveCheckpointResponse {
+    const message = createBaseRemoveCheckpointResponse();
+    return message;
+  },
+};
+
+function createBaseDrainRequest(): DrainRequest {
+  return { node: "", reason: "", restart: false, _unknownFields: {} };
+}
+
+export const DrainRequest: MessageFns<DrainRequest> = {
+  encode(message: DrainRequest, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    if (message.node !== "") {
+      writer.uint32(10).string(message.node);
+    }
+    if (message.reason !== "") {
+      writer.uint32(18).string(message.reason);
+    }
+    if (message.restart !== false) {
+      writer.uint32(24).bool(message.restart);
+    }
+    if (message._unknownFields !== undefined) {
+      for (const [key, values] of globalThis.Object.entries(message._unknownFields)) {
+        const tag = parseInt(key, 10);
+        for (const value of values) {
+          writer.uint32(tag).raw(value);
+        }
+      }
+    }
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): DrainRequest {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBaseDrainRequest();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+          case 1: {
+            if (tag !== 10) {
+              break;
+            }
+
+            message.node = reader.string();
+            continue;
+          }
+          case 2: {
+            if (tag !== 18) {
+              break;
+            }
+
+            message.reason = reader.string();
+            continue;
+          }
+          case 3: {
+            if (tag !== 24) {
+              break;
+            }
+
+            message.restart = reader.bool();
+            continue;
+          }
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        const buf = reader.skip(tag & 7);
+
+        const list = message._unknownFields![tag];
+
+        if (list === undefined) {
+          message._unknownFields![tag] = [buf];
+        } else {
+          list.push(buf);
+        }
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+
+  fromJSON(object: any): DrainRequest {
+    return {
+      node: isSet(object.node) ? globalThis.String(object.node) : "",
+      reason: isSet(object.reason) ? globalThis.String(object.reason) : "",
+      restart: isSet(object.restart) ? globalThis.Boolean(object.restart) : false,
+    };
+  },
+
+  toJSON(message: DrainRequest): unknown {
+    const obj: any = {};
+    if (message.node !== "") {
+      obj.node = message.node;
+    }
+    if (message.reason !== "") {
+      obj.reason = message.reason;
+    }
+    if (message.restart !== false) {
+      obj.restart = message.restart;
+    }
+    return obj;
+  },
+
+  create(base?: DeepPartial<DrainRequest>): DrainRequest {
+    return DrainRequest.fromPartial(base ?? {});
+  },
+  fromPartial(object: DeepPartial<DrainRequest>): DrainRequest {
+    const message = createBaseDrainRequest();
+    message.node = object.node ?? "";
+    message.reason = object.reason ?? "";
+    message.restart = object.restart ?? false;
+    return message;
+  },
+};
+
+function createBaseDrainResponse(): DrainResponse {
+  return { operations: [], _unknownFields: {} };
+}
+
+export const DrainResponse: MessageFns<DrainResponse> = {
+  encode(message: DrainResponse, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    for (const v of message.operations) {
+      writer.uint32(10).string(v!);
+    }
+    if (message._unknownFields !== undefined) {
+      for (const [key, values] of globalThis.Object.entries(message._unknownFields)) {
+        const tag = parseInt(key, 10);
+        for (const value of values) {
+          writer.uint32(tag).raw(value);
+        }
+      }
+    }
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): DrainResponse {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBaseDrainResponse();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+          case 1: {
+            if (tag !== 10) {
+              break;
+            }
+
+            message.operations.push(reader.string());
+            continue;
+          }
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        const buf = reader.skip(tag & 7);
+
+        const list = message._unknownFields![tag];
+
+        if (list === undefined) {
+          message._unknownFields![tag] = [buf];
+        } else {
+          list.push(buf);
+        }
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+
+  fromJSON(object: any): DrainResponse {
+    return {
+      operations: globalThis.Array.isArray(object?.operations)
+        ? object.operations.map((e: any) => globalThis.String(e))
+        : [],
+    };
+  },
+
+  toJSON(message: DrainResponse): unknown {
+    const obj: any = {};
+    if (message.operations?.length) {
+      obj.operations = message.operations;
+    }
+    return obj;
+  },
+
+  create(base?: DeepPartial<DrainResponse>): DrainResponse {
+    return DrainResponse.fromPartial(base ?? {});
+  },
+  fromPartial(object: DeepPartial<DrainResponse>): DrainResponse {
+    const message = createBaseDrainResponse();
+    message.operations = object.operations?.map((e) => e) || [];
+    return message;
+  },
+};
+
+function createBaseUndrainRequest(): UndrainRequest {
+  return { node: "", _unknownFields: {} };
+}
+
+export const UndrainRequest: MessageFns<UndrainRequest> = {
+  encode(message: UndrainRequest, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    if (message.node !== "") {
+      writer.uint32(10).string(message.node);
+    }
+    if (message._unknownFields !== undefined) {
+      for (const [key, values] of globalThis.Object.entries(message._unknownFields)) {
+        const tag = parseInt(key, 10);
+        for (const value of values) {
+          writer.uint32(tag).raw(value);
+        }
+      }
+    }
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): UndrainRequest {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBaseUndrainRequest();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+          case 1: {
+            if (tag !== 10) {
+              break;
+            }
+
+            message.node = reader.string();
+            continue;
+          }
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        const buf = reader.skip(tag & 7);
+
+        const list = message._unknownFields![tag];
+
+        if (list === undefined) {
+          message._unknownFields![tag] = [buf];
+        } else {
+          list.push(buf);
+        }
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+
+  fromJSON(object: any): UndrainRequest {
+    return { node: isSet(object.node) ? globalThis.String(object.node) : "" };
+  },
+
+  toJSON(message: UndrainRequest): unknown {
+    const obj: any = {};
+    if (message.node !== "") {
+      obj.node = message.node;
+    }
+    return obj;
+  },
+
+  create(base?: DeepPartial<UndrainRequest>): UndrainRequest {
+    return UndrainRequest.fromPartial(base ?? {});
+  },
+  fromPartial(object: DeepPartial<UndrainRequest>): UndrainRequest {
+    const message = createBaseUndrainRequest();
+    message.node = object.node ?? "";
+    return message;
+  },
+};
+
+function createBaseUndrainResponse(): UndrainResponse {
+  return { _unknownFields: {} };
+}
+
+export const UndrainResponse: MessageFns<UndrainResponse> = {
+  encode(message: UndrainResponse, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    if (message._unknownFields !== undefined) {
+      for (const [key, values] of globalThis.Object.entries(message._unknownFields)) {
+        const tag = parseInt(key, 10);
+        for (const value of values) {
+          writer.uint32(tag).raw(value);
+        }
+      }
+    }
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): UndrainResponse {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBaseUndrainResponse();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        const buf = reader.skip(tag & 7);
+
+        const list = message._unknownFields![tag];
+
+        if (list === undefined) {
+          message._unknownFields![tag] = [buf];
+        } else {
+          list.push(buf);
+        }
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+
+  fromJSON(_: any): UndrainResponse {
+    return {};
+  },
+
+  toJSON(_: UndrainResponse): unknown {
+    const obj: any = {};
+    return obj;
+  },
+
+  create(base?: DeepPartial<UndrainResponse>): UndrainResponse {
+    return UndrainResponse.fromPartial(base ?? {});
+  },
+  fromPartial(_: DeepPartial<UndrainResponse>): UndrainResponse {
+    const message = createBaseUndrainResponse();
+    return message;
+  },
+};
+
 /**
  * What users and tools call, on the UNIX socket of the coordinator or of any
  * agent (which forwards). The caller's uid comes from SO_PEERCRED there.
@@ -5686,6 +8885,90 @@ export const CoordinatorServiceService = {
     responseSerialize: (value: ImportResponse): Buffer => Buffer.from(ImportResponse.encode(value).finish()),
     responseDeserialize: (value: Buffer): ImportResponse => ImportResponse.decode(value),
   },
+  /** What retention would do with every generation of a job now, and why. */
+  explainRetention: {
+    path: "/holdfast.v1.CoordinatorService/ExplainRetention" as const,
+    requestStream: false as const,
+    responseStream: false as const,
+    requestSerialize: (value: ExplainRetentionRequest): Buffer =>
+      Buffer.from(ExplainRetentionRequest.encode(value).finish()),
+    requestDeserialize: (value: Buffer): ExplainRetentionRequest => ExplainRetentionRequest.decode(value),
+    responseSerialize: (value: ExplainRetentionResponse): Buffer =>
+      Buffer.from(ExplainRetentionResponse.encode(value).finish()),
+    responseDeserialize: (value: Buffer): ExplainRetentionResponse => ExplainRetentionResponse.decode(value),
+  },
+  setRetention: {
+    path: "/holdfast.v1.CoordinatorService/SetRetention" as const,
+    requestStream: false as const,
+    responseStream: false as const,
+    requestSerialize: (value: SetRetentionRequest): Buffer => Buffer.from(SetRetentionRequest.encode(value).finish()),
+    requestDeserialize: (value: Buffer): SetRetentionRequest => SetRetentionRequest.decode(value),
+    responseSerialize: (value: SetRetentionResponse): Buffer =>
+      Buffer.from(SetRetentionResponse.encode(value).finish()),
+    responseDeserialize: (value: Buffer): SetRetentionResponse => SetRetentionResponse.decode(value),
+  },
+  pinCheckpoint: {
+    path: "/holdfast.v1.CoordinatorService/PinCheckpoint" as const,
+    requestStream: false as const,
+    responseStream: false as const,
+    requestSerialize: (value: PinCheckpointRequest): Buffer => Buffer.from(PinCheckpointRequest.encode(value).finish()),
+    requestDeserialize: (value: Buffer): PinCheckpointRequest => PinCheckpointRequest.decode(value),
+    responseSerialize: (value: PinCheckpointResponse): Buffer =>
+      Buffer.from(PinCheckpointResponse.encode(value).finish()),
+    responseDeserialize: (value: Buffer): PinCheckpointResponse => PinCheckpointResponse.decode(value),
+  },
+  /** Retention and a sweep, of the caller's jobs; root: of the whole store. */
+  collectGarbage: {
+    path: "/holdfast.v1.CoordinatorService/CollectGarbage" as const,
+    requestStream: false as const,
+    responseStream: false as const,
+    requestSerialize: (value: CollectGarbageRequest): Buffer =>
+      Buffer.from(CollectGarbageRequest.encode(value).finish()),
+    requestDeserialize: (value: Buffer): CollectGarbageRequest => CollectGarbageRequest.decode(value),
+    responseSerialize: (value: CollectGarbageResponse): Buffer =>
+      Buffer.from(CollectGarbageResponse.encode(value).finish()),
+    responseDeserialize: (value: Buffer): CollectGarbageResponse => CollectGarbageResponse.decode(value),
+  },
+  getUsage: {
+    path: "/holdfast.v1.CoordinatorService/GetUsage" as const,
+    requestStream: false as const,
+    responseStream: false as const,
+    requestSerialize: (value: GetUsageRequest): Buffer => Buffer.from(GetUsageRequest.encode(value).finish()),
+    requestDeserialize: (value: Buffer): GetUsageRequest => GetUsageRequest.decode(value),
+    responseSerialize: (value: GetUsageResponse): Buffer => Buffer.from(GetUsageResponse.encode(value).finish()),
+    responseDeserialize: (value: Buffer): GetUsageResponse => GetUsageResponse.decode(value),
+  },
+  /** One generation, whatever the policy says; refused for what must stay. */
+  removeCheckpoint: {
+    path: "/holdfast.v1.CoordinatorService/RemoveCheckpoint" as const,
+    requestStream: false as const,
+    responseStream: false as const,
+    requestSerialize: (value: RemoveCheckpointRequest): Buffer =>
+      Buffer.from(RemoveCheckpointRequest.encode(value).finish()),
+    requestDeserialize: (value: Buffer): RemoveCheckpointRequest => RemoveCheckpointRequest.decode(value),
+    responseSerialize: (value: RemoveCheckpointResponse): Buffer =>
+      Buffer.from(RemoveCheckpointResponse.encode(value).finish()),
+    responseDeserialize: (value: Buffer): RemoveCheckpointResponse => RemoveCheckpointResponse.decode(value),
+  },
+  /** Checkpoints the jobs on a node and places nothing there any more. */
+  drain: {
+    path: "/holdfast.v1.CoordinatorService/Drain" as const,
+    requestStream: false as const,
+    responseStream: false as const,
+    requestSerialize: (value: DrainRequest): Buffer => Buffer.from(DrainRequest.encode(value).finish()),
+    requestDeserialize: (value: Buffer): DrainRequest => DrainRequest.decode(value),
+    responseSerialize: (value: DrainResponse): Buffer => Buffer.from(DrainResponse.encode(value).finish()),
+    responseDeserialize: (value: Buffer): DrainResponse => DrainResponse.decode(value),
+  },
+  undrain: {
+    path: "/holdfast.v1.CoordinatorService/Undrain" as const,
+    requestStream: false as const,
+    responseStream: false as const,
+    requestSerialize: (value: UndrainRequest): Buffer => Buffer.from(UndrainRequest.encode(value).finish()),
+    requestDeserialize: (value: Buffer): UndrainRequest => UndrainRequest.decode(value),
+    responseSerialize: (value: UndrainResponse): Buffer => Buffer.from(UndrainResponse.encode(value).finish()),
+    responseDeserialize: (value: Buffer): UndrainResponse => UndrainResponse.decode(value),
+  },
 } as const;
 
 export interface CoordinatorServiceServer extends UntypedServiceImplementation {
@@ -5709,6 +8992,18 @@ export interface CoordinatorServiceServer extends UntypedServiceImplementation {
   export: handleServerStreamingCall<ExportRequest, ExportResponse>;
   /** Such a stream; the answer comes when the generation exists here, or an error when nothing of it does. */
   import: handleClientStreamingCall<ImportRequest, ImportResponse>;
+  /** What retention would do with every generation of a job now, and why. */
+  explainRetention: handleUnaryCall<ExplainRetentionRequest, ExplainRetentionResponse>;
+  setRetention: handleUnaryCall<SetRetentionRequest, SetRetentionResponse>;
+  pinCheckpoint: handleUnaryCall<PinCheckpointRequest, PinCheckpointResponse>;
+  /** Retention and a sweep, of the caller's jobs; root: of the whole store. */
+  collectGarbage: handleUnaryCall<CollectGarbageRequest, CollectGarbageResponse>;
+  getUsage: handleUnaryCall<GetUsageRequest, GetUsageResponse>;
+  /** One generation, whatever the policy says; refused for what must stay. */
+  removeCheckpoint: handleUnaryCall<RemoveCheckpointRequest, RemoveCheckpointResponse>;
+  /** Checkpoints the jobs on a node and places nothing there any more. */
+  drain: handleUnaryCall<DrainRequest, DrainResponse>;
+  undrain: handleUnaryCall<UndrainRequest, UndrainResponse>;
 }
 
 export interface CoordinatorServiceClient extends Client {
@@ -5937,6 +9232,130 @@ export interface CoordinatorServiceClient extends Client {
     options: Partial<CallOptions>,
     callback: (error: ServiceError | null, response: ImportResponse) => void,
   ): ClientWritableStream<ImportRequest>;
+  /** What retention would do with every generation of a job now, and why. */
+  explainRetention(
+    request: ExplainRetentionRequest,
+    callback: (error: ServiceError | null, response: ExplainRetentionResponse) => void,
+  ): ClientUnaryCall;
+  explainRetention(
+    request: ExplainRetentionRequest,
+    metadata: Metadata,
+    callback: (error: ServiceError | null, response: ExplainRetentionResponse) => void,
+  ): ClientUnaryCall;
+  explainRetention(
+    request: ExplainRetentionRequest,
+    metadata: Metadata,
+    options: Partial<CallOptions>,
+    callback: (error: ServiceError | null, response: ExplainRetentionResponse) => void,
+  ): ClientUnaryCall;
+  setRetention(
+    request: SetRetentionRequest,
+    callback: (error: ServiceError | null, response: SetRetentionResponse) => void,
+  ): ClientUnaryCall;
+  setRetention(
+    request: SetRetentionRequest,
+    metadata: Metadata,
+    callback: (error: ServiceError | null, response: SetRetentionResponse) => void,
+  ): ClientUnaryCall;
+  setRetention(
+    request: SetRetentionRequest,
+    metadata: Metadata,
+    options: Partial<CallOptions>,
+    callback: (error: ServiceError | null, response: SetRetentionResponse) => void,
+  ): ClientUnaryCall;
+  pinCheckpoint(
+    request: PinCheckpointRequest,
+    callback: (error: ServiceError | null, response: PinCheckpointResponse) => void,
+  ): ClientUnaryCall;
+  pinCheckpoint(
+    request: PinCheckpointRequest,
+    metadata: Metadata,
+    callback: (error: ServiceError | null, response: PinCheckpointResponse) => void,
+  ): ClientUnaryCall;
+  pinCheckpoint(
+    request: PinCheckpointRequest,
+    metadata: Metadata,
+    options: Partial<CallOptions>,
+    callback: (error: ServiceError | null, response: PinCheckpointResponse) => void,
+  ): ClientUnaryCall;
+  /** Retention and a sweep, of the caller's jobs; root: of the whole store. */
+  collectGarbage(
+    request: CollectGarbageRequest,
+    callback: (error: ServiceError | null, response: CollectGarbageResponse) => void,
+  ): ClientUnaryCall;
+  collectGarbage(
+    request: CollectGarbageRequest,
+    metadata: Metadata,
+    callback: (error: ServiceError | null, response: CollectGarbageResponse) => void,
+  ): ClientUnaryCall;
+  collectGarbage(
+    request: CollectGarbageRequest,
+    metadata: Metadata,
+    options: Partial<CallOptions>,
+    callback: (error: ServiceError | null, response: CollectGarbageResponse) => void,
+  ): ClientUnaryCall;
+  getUsage(
+    request: GetUsageRequest,
+    callback: (error: ServiceError | null, response: GetUsageResponse) => void,
+  ): ClientUnaryCall;
+  getUsage(
+    request: GetUsageRequest,
+    metadata: Metadata,
+    callback: (error: ServiceError | null, response: GetUsageResponse) => void,
+  ): ClientUnaryCall;
+  getUsage(
+    request: GetUsageRequest,
+    metadata: Metadata,
+    options: Partial<CallOptions>,
+    callback: (error: ServiceError | null, response: GetUsageResponse) => void,
+  ): ClientUnaryCall;
+  /** One generation, whatever the policy says; refused for what must stay. */
+  removeCheckpoint(
+    request: RemoveCheckpointRequest,
+    callback: (error: ServiceError | null, response: RemoveCheckpointResponse) => void,
+  ): ClientUnaryCall;
+  removeCheckpoint(
+    request: RemoveCheckpointRequest,
+    metadata: Metadata,
+    callback: (error: ServiceError | null, response: RemoveCheckpointResponse) => void,
+  ): ClientUnaryCall;
+  removeCheckpoint(
+    request: RemoveCheckpointRequest,
+    metadata: Metadata,
+    options: Partial<CallOptions>,
+    callback: (error: ServiceError | null, response: RemoveCheckpointResponse) => void,
+  ): ClientUnaryCall;
+  /** Checkpoints the jobs on a node and places nothing there any more. */
+  drain(
+    request: DrainRequest,
+    callback: (error: ServiceError | null, response: DrainResponse) => void,
+  ): ClientUnaryCall;
+  drain(
+    request: DrainRequest,
+    metadata: Metadata,
+    callback: (error: ServiceError | null, response: DrainResponse) => void,
+  ): ClientUnaryCall;
+  drain(
+    request: DrainRequest,
+    metadata: Metadata,
+    options: Partial<CallOptions>,
+    callback: (error: ServiceError | null, response: DrainResponse) => void,
+  ): ClientUnaryCall;
+  undrain(
+    request: UndrainRequest,
+    callback: (error: ServiceError | null, response: UndrainResponse) => void,
+  ): ClientUnaryCall;
+  undrain(
+    request: UndrainRequest,
+    metadata: Metadata,
+    callback: (error: ServiceError | null, response: UndrainResponse) => void,
+  ): ClientUnaryCall;
+  undrain(
+    request: UndrainRequest,
+    metadata: Metadata,
+    options: Partial<CallOptions>,
+    callback: (error: ServiceError | null, response: UndrainResponse) => void,
+  ): ClientUnaryCall;
 }
 
 export const CoordinatorServiceClient = makeGenericClientConstructor(

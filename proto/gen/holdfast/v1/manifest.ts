@@ -315,12 +315,53 @@ export interface JobSpec {
   name: string;
   /** of its periodic checkpoints */
   live: LiveMode;
+  /** Which of its generations are kept; absent: the coordinator's default. */
+  retention:
+    | RetentionPolicy
+    | undefined;
+  /**
+   * Periodic checkpoints by the calendar, or as often as cost and failures
+   * suggest; at most one of interval_ms, cron and adaptive.
+   */
+  cron: string;
+  /** of cron, an IANA name */
+  timeZone: string;
+  adaptive: boolean;
+  /**
+   * The job ends by then at the latest, and a last checkpoint is taken before:
+   * Unix time, or from the submission on; 0: no such end.
+   */
+  deadlineMs: number;
+  walltimeMs: number;
+  /**
+   * Before the second automatic restart without a checkpoint in between,
+   * doubled for each further one; 0: the coordinator's default, 10 s.
+   */
+  restartBackoffMs: number;
   _unknownFields?: { [key: number]: Uint8Array[] } | undefined;
 }
 
 export interface JobSpec_EnvironmentEntry {
   key: string;
   value: string;
+  _unknownFields?: { [key: number]: Uint8Array[] } | undefined;
+}
+
+/**
+ * The first four keep: a generation that any of them wants stays, and without
+ * any, all do. The others remove from what was kept. 0: the rule is not there.
+ */
+export interface RetentionPolicy {
+  keepLast: number;
+  /** the newest of each of so many hours that have one */
+  keepHourly: number;
+  keepDaily: number;
+  keepWeekly: number;
+  maxAgeMs: number;
+  /** The oldest go until what the rest names is not more than this. */
+  maxBytes: number;
+  /** After the job has ended all go, the newest too. */
+  afterEndMs: number;
   _unknownFields?: { [key: number]: Uint8Array[] } | undefined;
 }
 
@@ -2479,6 +2520,13 @@ function createBaseJobSpec(): JobSpec {
     maxRestarts: 0,
     name: "",
     live: LiveMode.UNSPECIFIED,
+    retention: undefined,
+    cron: "",
+    timeZone: "",
+    adaptive: false,
+    deadlineMs: 0,
+    walltimeMs: 0,
+    restartBackoffMs: 0,
     _unknownFields: {},
   };
 }
@@ -2520,6 +2568,27 @@ export const JobSpec: MessageFns<JobSpec> = {
     }
     if (message.live !== LiveMode.UNSPECIFIED) {
       writer.uint32(104).int32(liveModeToNumber(message.live));
+    }
+    if (message.retention !== undefined) {
+      RetentionPolicy.encode(message.retention, writer.uint32(114).fork()).join();
+    }
+    if (message.cron !== "") {
+      writer.uint32(402).string(message.cron);
+    }
+    if (message.timeZone !== "") {
+      writer.uint32(410).string(message.timeZone);
+    }
+    if (message.adaptive !== false) {
+      writer.uint32(416).bool(message.adaptive);
+    }
+    if (message.deadlineMs !== 0) {
+      writer.uint32(424).int64(message.deadlineMs);
+    }
+    if (message.walltimeMs !== 0) {
+      writer.uint32(432).int64(message.walltimeMs);
+    }
+    if (message.restartBackoffMs !== 0) {
+      writer.uint32(440).int64(message.restartBackoffMs);
     }
     if (message._unknownFields !== undefined) {
       for (const [key, values] of globalThis.Object.entries(message._unknownFields)) {
@@ -2644,6 +2713,62 @@ export const JobSpec: MessageFns<JobSpec> = {
             message.live = liveModeFromJSON(reader.int32());
             continue;
           }
+          case 14: {
+            if (tag !== 114) {
+              break;
+            }
+
+            message.retention = RetentionPolicy.decode(reader, reader.uint32());
+            continue;
+          }
+          case 50: {
+            if (tag !== 402) {
+              break;
+            }
+
+            message.cron = reader.string();
+            continue;
+          }
+          case 51: {
+            if (tag !== 410) {
+              break;
+            }
+
+            message.timeZone = reader.string();
+            continue;
+          }
+          case 52: {
+            if (tag !== 416) {
+              break;
+            }
+
+            message.adaptive = reader.bool();
+            continue;
+          }
+          case 53: {
+            if (tag !== 424) {
+              break;
+            }
+
+            message.deadlineMs = longToNumber(reader.int64());
+            continue;
+          }
+          case 54: {
+            if (tag !== 432) {
+              break;
+            }
+
+            message.walltimeMs = longToNumber(reader.int64());
+            continue;
+          }
+          case 55: {
+            if (tag !== 440) {
+              break;
+            }
+
+            message.restartBackoffMs = longToNumber(reader.int64());
+            continue;
+          }
         }
         if ((tag & 7) === 4 || tag === 0) {
           break;
@@ -2713,6 +2838,29 @@ export const JobSpec: MessageFns<JobSpec> = {
         : 0,
       name: isSet(object.name) ? globalThis.String(object.name) : "",
       live: isSet(object.live) ? liveModeFromJSON(object.live) : LiveMode.UNSPECIFIED,
+      retention: isSet(object.retention) ? RetentionPolicy.fromJSON(object.retention) : undefined,
+      cron: isSet(object.cron) ? globalThis.String(object.cron) : "",
+      timeZone: isSet(object.timeZone)
+        ? globalThis.String(object.timeZone)
+        : isSet(object.time_zone)
+        ? globalThis.String(object.time_zone)
+        : "",
+      adaptive: isSet(object.adaptive) ? globalThis.Boolean(object.adaptive) : false,
+      deadlineMs: isSet(object.deadlineMs)
+        ? globalThis.Number(object.deadlineMs)
+        : isSet(object.deadline_ms)
+        ? globalThis.Number(object.deadline_ms)
+        : 0,
+      walltimeMs: isSet(object.walltimeMs)
+        ? globalThis.Number(object.walltimeMs)
+        : isSet(object.walltime_ms)
+        ? globalThis.Number(object.walltime_ms)
+        : 0,
+      restartBackoffMs: isSet(object.restartBackoffMs)
+        ? globalThis.Number(object.restartBackoffMs)
+        : isSet(object.restart_backoff_ms)
+        ? globalThis.Number(object.restart_backoff_ms)
+        : 0,
     };
   },
 
@@ -2760,6 +2908,27 @@ export const JobSpec: MessageFns<JobSpec> = {
     if (message.live !== LiveMode.UNSPECIFIED) {
       obj.live = liveModeToJSON(message.live);
     }
+    if (message.retention !== undefined) {
+      obj.retention = RetentionPolicy.toJSON(message.retention);
+    }
+    if (message.cron !== "") {
+      obj.cron = message.cron;
+    }
+    if (message.timeZone !== "") {
+      obj.timeZone = message.timeZone;
+    }
+    if (message.adaptive !== false) {
+      obj.adaptive = message.adaptive;
+    }
+    if (message.deadlineMs !== 0) {
+      obj.deadlineMs = Math.round(message.deadlineMs);
+    }
+    if (message.walltimeMs !== 0) {
+      obj.walltimeMs = Math.round(message.walltimeMs);
+    }
+    if (message.restartBackoffMs !== 0) {
+      obj.restartBackoffMs = Math.round(message.restartBackoffMs);
+    }
     return obj;
   },
 
@@ -2788,6 +2957,15 @@ export const JobSpec: MessageFns<JobSpec> = {
     message.maxRestarts = object.maxRestarts ?? 0;
     message.name = object.name ?? "";
     message.live = object.live ?? LiveMode.UNSPECIFIED;
+    message.retention = (object.retention !== undefined && object.retention !== null)
+      ? RetentionPolicy.fromPartial(object.retention)
+      : undefined;
+    message.cron = object.cron ?? "";
+    message.timeZone = object.timeZone ?? "";
+    message.adaptive = object.adaptive ?? false;
+    message.deadlineMs = object.deadlineMs ?? 0;
+    message.walltimeMs = object.walltimeMs ?? 0;
+    message.restartBackoffMs = object.restartBackoffMs ?? 0;
     return message;
   },
 };
@@ -2889,6 +3067,224 @@ export const JobSpec_EnvironmentEntry: MessageFns<JobSpec_EnvironmentEntry> = {
     const message = createBaseJobSpec_EnvironmentEntry();
     message.key = object.key ?? "";
     message.value = object.value ?? "";
+    return message;
+  },
+};
+
+function createBaseRetentionPolicy(): RetentionPolicy {
+  return {
+    keepLast: 0,
+    keepHourly: 0,
+    keepDaily: 0,
+    keepWeekly: 0,
+    maxAgeMs: 0,
+    maxBytes: 0,
+    afterEndMs: 0,
+    _unknownFields: {},
+  };
+}
+
+export const RetentionPolicy: MessageFns<RetentionPolicy> = {
+  encode(message: RetentionPolicy, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    if (message.keepLast !== 0) {
+      writer.uint32(8).int32(message.keepLast);
+    }
+    if (message.keepHourly !== 0) {
+      writer.uint32(16).int32(message.keepHourly);
+    }
+    if (message.keepDaily !== 0) {
+      writer.uint32(24).int32(message.keepDaily);
+    }
+    if (message.keepWeekly !== 0) {
+      writer.uint32(32).int32(message.keepWeekly);
+    }
+    if (message.maxAgeMs !== 0) {
+      writer.uint32(40).int64(message.maxAgeMs);
+    }
+    if (message.maxBytes !== 0) {
+      writer.uint32(48).int64(message.maxBytes);
+    }
+    if (message.afterEndMs !== 0) {
+      writer.uint32(56).int64(message.afterEndMs);
+    }
+    if (message._unknownFields !== undefined) {
+      for (const [key, values] of globalThis.Object.entries(message._unknownFields)) {
+        const tag = parseInt(key, 10);
+        for (const value of values) {
+          writer.uint32(tag).raw(value);
+        }
+      }
+    }
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): RetentionPolicy {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBaseRetentionPolicy();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+          case 1: {
+            if (tag !== 8) {
+              break;
+            }
+
+            message.keepLast = reader.int32();
+            continue;
+          }
+          case 2: {
+            if (tag !== 16) {
+              break;
+            }
+
+            message.keepHourly = reader.int32();
+            continue;
+          }
+          case 3: {
+            if (tag !== 24) {
+              break;
+            }
+
+            message.keepDaily = reader.int32();
+            continue;
+          }
+          case 4: {
+            if (tag !== 32) {
+              break;
+            }
+
+            message.keepWeekly = reader.int32();
+            continue;
+          }
+          case 5: {
+            if (tag !== 40) {
+              break;
+            }
+
+            message.maxAgeMs = longToNumber(reader.int64());
+            continue;
+          }
+          case 6: {
+            if (tag !== 48) {
+              break;
+            }
+
+            message.maxBytes = longToNumber(reader.int64());
+            continue;
+          }
+          case 7: {
+            if (tag !== 56) {
+              break;
+            }
+
+            message.afterEndMs = longToNumber(reader.int64());
+            continue;
+          }
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        const buf = reader.skip(tag & 7);
+
+        const list = message._unknownFields![tag];
+
+        if (list === undefined) {
+          message._unknownFields![tag] = [buf];
+        } else {
+          list.push(buf);
+        }
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+
+  fromJSON(object: any): RetentionPolicy {
+    return {
+      keepLast: isSet(object.keepLast)
+        ? globalThis.Number(object.keepLast)
+        : isSet(object.keep_last)
+        ? globalThis.Number(object.keep_last)
+        : 0,
+      keepHourly: isSet(object.keepHourly)
+        ? globalThis.Number(object.keepHourly)
+        : isSet(object.keep_hourly)
+        ? globalThis.Number(object.keep_hourly)
+        : 0,
+      keepDaily: isSet(object.keepDaily)
+        ? globalThis.Number(object.keepDaily)
+        : isSet(object.keep_daily)
+        ? globalThis.Number(object.keep_daily)
+        : 0,
+      keepWeekly: isSet(object.keepWeekly)
+        ? globalThis.Number(object.keepWeekly)
+        : isSet(object.keep_weekly)
+        ? globalThis.Number(object.keep_weekly)
+        : 0,
+      maxAgeMs: isSet(object.maxAgeMs)
+        ? globalThis.Number(object.maxAgeMs)
+        : isSet(object.max_age_ms)
+        ? globalThis.Number(object.max_age_ms)
+        : 0,
+      maxBytes: isSet(object.maxBytes)
+        ? globalThis.Number(object.maxBytes)
+        : isSet(object.max_bytes)
+        ? globalThis.Number(object.max_bytes)
+        : 0,
+      afterEndMs: isSet(object.afterEndMs)
+        ? globalThis.Number(object.afterEndMs)
+        : isSet(object.after_end_ms)
+        ? globalThis.Number(object.after_end_ms)
+        : 0,
+    };
+  },
+
+  toJSON(message: RetentionPolicy): unknown {
+    const obj: any = {};
+    if (message.keepLast !== 0) {
+      obj.keepLast = Math.round(message.keepLast);
+    }
+    if (message.keepHourly !== 0) {
+      obj.keepHourly = Math.round(message.keepHourly);
+    }
+    if (message.keepDaily !== 0) {
+      obj.keepDaily = Math.round(message.keepDaily);
+    }
+    if (message.keepWeekly !== 0) {
+      obj.keepWeekly = Math.round(message.keepWeekly);
+    }
+    if (message.maxAgeMs !== 0) {
+      obj.maxAgeMs = Math.round(message.maxAgeMs);
+    }
+    if (message.maxBytes !== 0) {
+      obj.maxBytes = Math.round(message.maxBytes);
+    }
+    if (message.afterEndMs !== 0) {
+      obj.afterEndMs = Math.round(message.afterEndMs);
+    }
+    return obj;
+  },
+
+  create(base?: DeepPartial<RetentionPolicy>): RetentionPolicy {
+    return RetentionPolicy.fromPartial(base ?? {});
+  },
+  fromPartial(object: DeepPartial<RetentionPolicy>): RetentionPolicy {
+    const message = createBaseRetentionPolicy();
+    message.keepLast = object.keepLast ?? 0;
+    message.keepHourly = object.keepHourly ?? 0;
+    message.keepDaily = object.keepDaily ?? 0;
+    message.keepWeekly = object.keepWeekly ?? 0;
+    message.maxAgeMs = object.maxAgeMs ?? 0;
+    message.maxBytes = object.maxBytes ?? 0;
+    message.afterEndMs = object.afterEndMs ?? 0;
     return message;
   },
 };

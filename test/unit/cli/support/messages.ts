@@ -51,6 +51,9 @@ export const summary: CheckpointSummary = {
   durationMs: 1234,
   uid: 1000,
   epoch: 7,
+  pinned: false,
+  quarantine: '',
+  failedRestarts: 0,
 };
 
 export const operation = (changes: Partial<Operation> = {}): Operation =>

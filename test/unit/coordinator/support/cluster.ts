@@ -5,6 +5,7 @@ import { mkdtemp, rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import type { Readable } from 'node:stream';
 import { credentials, type Metadata } from '@grpc/grpc-js';
+import { type Clock, systemClock } from '../../../../coordinator/clock';
 import { type Coordinator, type CoordinatorParts, startCoordinator } from '../../../../coordinator/main';
 import type { CoordinatorOptionsInput } from '../../../../coordinator/options';
 import type { FaultPoint } from '../../../../core/faults';
@@ -33,7 +34,12 @@ export class FakeCluster {
   coordinator: Coordinator | null = null;
   address = '';
   #parts: Partial<CoordinatorParts> = {};
-  #extra: Partial<CoordinatorOptionsInput> = {};
+  /** Beyond what is usual, from the next start on. */
+  extraOptions: Partial<CoordinatorOptionsInput> = {};
+  /** How far the coordinator's calendar is ahead of everybody's. */
+  aheadMs = 0;
+  /** What the coordinator does again and again, by period: a test need not wait for it. */
+  readonly periodic = new Map<number, () => void>();
 
   private constructor(
     readonly directory: string,
@@ -46,11 +52,13 @@ export class FakeCluster {
   static async start(
     nodes: readonly string[],
     fault?: FaultPoint | `${FaultPoint}:error` | null,
+    extraOptions: Partial<CoordinatorOptionsInput> = {},
   ): Promise<FakeCluster> {
     const directory = await mkdtemp('/tmp/hf-');
     const store = openStore(`file://${join(directory, 'store')}`);
     await store.open();
     const cluster = new FakeCluster(directory, store);
+    cluster.extraOptions = extraOptions;
     if (fault === undefined) await cluster.startCoordinator();
     else if (fault !== null) await cluster.startProcess(fault);
     await Promise.all(nodes.map((node) => cluster.addAgent(node).connect()));
@@ -64,7 +72,7 @@ export class FakeCluster {
     parts: Partial<CoordinatorParts> = {},
   ): Promise<FakeCluster> {
     const cluster = await FakeCluster.start([], null);
-    cluster.#extra = extra;
+    cluster.extraOptions = extra;
     cluster.#parts = parts;
     await cluster.startCoordinator();
     await Promise.all(nodes.map((node) => cluster.addAgent(node).connect()));
@@ -79,7 +87,7 @@ export class FakeCluster {
     onLog: (text: string) => void,
   ): Promise<FakeCluster> {
     const cluster = await FakeCluster.start([], null);
-    cluster.#extra = extra;
+    cluster.extraOptions = extra;
     await cluster.startProcess('', environment, onLog);
     await Promise.all(nodes.map((node) => cluster.addAgent(node).connect()));
     return cluster;
@@ -95,13 +103,21 @@ export class FakeCluster {
       leaseMs: LEASE_MS,
       heartbeatMs: 50,
       logLevel: process.env.HOLDFAST_TEST_LOG ?? 'silent',
-      ...this.#extra,
+      ...this.extraOptions,
     };
   }
 
   async startCoordinator(): Promise<void> {
     const peerCredentials = () => ({ pid: 1, uid: 0, gid: 0 });
-    this.coordinator = await startCoordinator(this.options(), { peerCredentials, ...this.#parts });
+    const clock: Clock = {
+      ...systemClock,
+      wallMs: () => Date.now() + this.aheadMs,
+      every: (periodMs, run) => {
+        this.periodic.set(periodMs, run);
+        return systemClock.every(periodMs, run);
+      },
+    };
+    this.coordinator = await startCoordinator(this.options(), { peerCredentials, clock, ...this.#parts });
     this.address = this.coordinator.address;
   }
 
@@ -219,13 +235,14 @@ export class User {
   }
 
   async requestCheckpoint(job: string, stop = false): Promise<string> {
-    const request = { job, stop, live: LiveMode.AUTO };
+    const request = { job, stop, live: LiveMode.AUTO, now: false };
     const { metadata } = this;
     return (await invoke(this.client, this.client.checkpoint, request, { metadata })).operation;
   }
 
   async requestRestart(job: string, nodes: string[] = []): Promise<string> {
-    const request = { source: { $case: 'job', value: job } as const, nodes, outputPath: '', lazy: false };
+    const source = { $case: 'job', value: job } as const;
+    const request = { source, nodes, outputPath: '', lazy: false, deadlineMs: 0, walltimeMs: 0 };
     const { metadata } = this;
     return (await invoke(this.client, this.client.restart, request, { metadata })).operation;
   }

@@ -46,6 +46,9 @@ export class FakeAgent {
   registrations = 0;
   heartbeatsEnabled = true;
   readonly acks: string[] = [];
+  /** How many packs of older generations a checkpoint names besides its own. */
+  olderPacks = 0;
+  readonly #older = new Map<string, TreeImage['packs']>();
   /** Connects again when the coordinator ends the session. */
   returns = false;
   #client: AgentServiceClient;
@@ -245,10 +248,11 @@ export class FakeAgent {
       }
       case 'prepare':
         this.#keyPrefix = body.value.keyPrefix;
+        if (body.value.baseGeneration === 0) this.#older.clear();
         return { $case: 'prepared', value: { blockers: [], advice: [] } };
       case 'capture':
         this.#captured = this.part(job);
-        this.#writing = this.options.store.put(this.#packKey('main'), Buffer.from('pages'));
+        this.#writing = this.#storePacks(job);
         await this.#writing;
         return { $case: 'captured', value: { capturedBytes: 4096 } };
       case 'release':
@@ -289,6 +293,24 @@ export class FakeAgent {
     return rootPid;
   }
 
+  async #storePacks(job: string): Promise<void> {
+    const keys = this.of(job).map(({ treeId }) => this.#packKey(treeId));
+    await Promise.all(keys.map((key) => this.options.store.put(key, Buffer.from('pages'))));
+  }
+
+  /** The tree's newest pack, and as many older ones as it is told to keep. */
+  #packsOf(treeId: string): TreeImage['packs'] {
+    const own = {
+      key: this.#packKey(treeId),
+      sizeBytes: 5,
+      sha256: 'ab'.repeat(32),
+      encryptionKey: undefined,
+    };
+    const packs = [...(this.#older.get(treeId) ?? []), own].slice(-1 - this.olderPacks);
+    this.#older.set(treeId, packs);
+    return packs;
+  }
+
   #packKey(treeId: string): string {
     return `${this.#keyPrefix}/${this.node}/${treeId}/pack-00001`;
   }
@@ -300,7 +322,7 @@ export class FakeAgent {
       rootPid: 1,
       heldMs: 7,
       tasks: [{ pid: 1, parentPid: 0, threadCount: 1, comm: 'fake' }],
-      packs: [{ key: this.#packKey(treeId), sizeBytes: 5, sha256: 'ab'.repeat(32) }] as TreeImage['packs'],
+      packs: this.#packsOf(treeId),
       memory: { capturedBytes: 4096 },
       sharedFiles: [{ path: '/shared/out.log', sizeBytes: 10, writable: true, appendOnly: true }],
     }));

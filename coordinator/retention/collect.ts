@@ -1,0 +1,112 @@
+/** Retention and sweep of one job: decided, then done, in the order of docs/architecture.md ("Crash ordering of a removal"). */
+import { faultPoint } from '../../core/faults';
+import { manifestKey } from '../../core/manifest';
+import { isKeepAll } from '../../core/retention';
+import type { CheckpointSummary } from '../../proto/gen/holdfast/v1/coordinator';
+import type { Context } from '../context';
+import { type Decided, decideAll, decideGenerations } from './decide';
+import { mark, unmark } from './marks';
+import { removeGeneration } from './remove';
+import { policyOf } from './settings';
+import type { SweepPlan } from './sweep';
+
+const PARALLEL = 8;
+
+export type Outcome = { readonly decided: Decided } | { readonly skipped: string };
+
+/**
+ * Why the job is left alone for now; null: it is not.
+ * @param isLocked under the job's lock: operations that wait for it are nothing to wait for
+ */
+export function whySkipped(
+  { fleet, gathering, jobs, operations }: Context,
+  id: string,
+  isLocked: boolean,
+): string | null {
+  const isInTheWay = (phase: string) => !(isLocked && phase === 'QUEUED');
+  const open = operations.openOf(id).find(({ operation }) => isInTheWay(operation.phase));
+  if (open !== undefined) return `operation ${open.operation.id} is at ${open.operation.phase}`;
+  const job = jobs.find(id);
+  if (job === undefined) return null;
+  if (gathering.remainingMs(job) > 0) return 'its nodes may not all have registered yet';
+  const isFilling = fleet.fillingOf(id, job.incarnation).length > 0;
+  // The record of what it was restarted from is lost with Redis.
+  if (isFilling && job.restoredGeneration === 0) return 'its memory is still being filled';
+  return null;
+}
+
+/** Waits for the job's lock, but not for an operation of hours. */
+export async function collect(context: Context, job: string): Promise<Outcome> {
+  const skipped = whySkipped(context, job, false);
+  if (skipped !== null) return { skipped };
+  return context.locks.run(job, () => decideAndDo(context, job, decideAll));
+}
+
+/**
+ * After a commit: what the policy removes, without reading what it need not.
+ * @param isSweepDue the whole of it
+ */
+export async function collectAfterCommit(
+  context: Context,
+  summary: CheckpointSummary,
+  isSweepDue: boolean,
+): Promise<void> {
+  const { jobs, locks, usage } = context;
+  const { job } = summary;
+  await locks.run(job, async () => {
+    await usage.addCommitted(summary);
+    if (isSweepDue) await decideAndDo(context, job, decideAll);
+    else if (!isKeepAll(policyOf(context, jobs.get(job)).policy))
+      await decideAndDo(context, job, decideGenerations);
+  });
+}
+
+async function decideAndDo(
+  context: Context,
+  job: string,
+  decide: (context: Context, job: string) => Promise<Decided>,
+): Promise<Outcome> {
+  const skipped = whySkipped(context, job, true);
+  if (skipped !== null) return { skipped };
+  const decided = await context.removals.run(job, async () => {
+    const decided = await decide(context, job);
+    faultPoint('coordinator.gc.planned');
+    await dropVanished(context, decided);
+    for (const { generation, kept, reason } of decided.decisions)
+      if (!kept) await removeGeneration(context, job, generation, reason);
+    return decided;
+  });
+  if (decided.sweep !== null) await sweepObjects(context, job, decided.sweep);
+  if (decided.usage !== null) await context.usage.put(decided.usage);
+  return { decided };
+}
+
+/** Of a removal that was interrupted: the catalog names what is not there any more. */
+async function dropVanished(
+  { catalog, store }: Context,
+  { job, decisions, summaries }: Decided,
+): Promise<void> {
+  const there = new Set(decisions.map(({ generation }) => generation.generation));
+  for (const { ckptId, generation } of summaries) {
+    if (there.has(generation) || (await store.stat(manifestKey(job, generation))) !== null) continue;
+    await catalog.remove(ckptId);
+  }
+}
+
+async function sweepObjects({ log, redis, store }: Context, job: string, plan: SweepPlan): Promise<void> {
+  await unmark(redis, job, plan.staleMarks);
+  await mark(redis, job, plan.condemn);
+  faultPoint('coordinator.gc.condemned');
+  const keys = plan.remove.map(({ key }) => key);
+  const next = keys.values();
+  const worker = async () => {
+    for (const key of next) {
+      await store.delete(key);
+      faultPoint('coordinator.gc.object-deleted');
+    }
+  };
+  await Promise.all(Array.from({ length: PARALLEL }, worker));
+  await unmark(redis, job, keys);
+  const counts = { condemned: plan.condemn.length, waiting: plan.waiting.length, deleted: keys.length };
+  if (plan.condemn.length + keys.length > 0) log.info({ job, ...counts }, 'garbage swept');
+}
