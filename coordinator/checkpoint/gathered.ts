@@ -14,6 +14,8 @@ export class Gathered {
   readonly #parts = new Map<string, NodePart>();
   /** The generation whose pages the nodes need not store again; 0: there is none. */
   base = { baseGeneration: 0, baseEpoch: 0 };
+  /** By which the job's nodes know each other; the same for all of them. */
+  peerAddresses: string[] = [];
   uploadedBytes = 0;
   heldMs = 0;
 
