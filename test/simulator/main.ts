@@ -22,6 +22,7 @@ async function main(): Promise<void> {
   const askedToEnd = asked();
   const { agents, json } = options;
   const summary = new Summary();
+  if (!json) console.log(`${agents} agents dial ${options.coordinator}.`);
   const simulation = await Simulation.start(options, (event) =>
     json ? console.log(JSON.stringify(event)) : summary.add(event),
   );

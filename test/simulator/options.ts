@@ -23,6 +23,8 @@ sim00000, sim00001 ... and take jobs, checkpoints and restarts until Ctrl-C ends
   --json                   one line for each event instead of a summary now and then
   --help                   this text
 
+HOLDFAST_LOG=warn shows connections that break.
+
   holdfast coordinator --store file:///tmp/store --insecure-loopback --listen 127.0.0.1:7020 &
   node dist/test/simulator/main.js --coordinator 127.0.0.1:7020 --agents 100`;
 

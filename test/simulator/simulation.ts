@@ -38,7 +38,8 @@ export class Simulation {
       channel: { ...channelOptions(), ...addressOptions(host) },
       random: seededRandom(options.seed),
       barriers: new Barriers(emit),
-      log: openLog('simulator', 'warn'),
+      // A coordinator that is away would be told by all of them, again and again.
+      log: openLog('simulator', process.env.HOLDFAST_LOG ?? 'error'),
     };
     const machine = nodeFacts([], CRIU_VERSION);
     const agents = await Promise.all(
