@@ -2,6 +2,7 @@
  * What a node says of a tree it has captured: as much as a small rank of an MPI job brings into a manifest. The objects
  * are named only; no simulated node writes any.
  */
+import { createHash } from 'node:crypto';
 import type { HostedTree } from '../../proto/gen/holdfast/v1/agent';
 import type { ObjectRef, TreeImage } from '../../proto/gen/holdfast/v1/manifest';
 import { TreeImage as Image } from '../../proto/gen/holdfast/v1/manifest';
@@ -14,10 +15,11 @@ const PAGE_BYTES = 4096;
 /** @param keyPrefix of the attempt (C2) */
 export function imageOf(tree: HostedTree, keyPrefix: string, node: string, heldMs: number): TreeImage {
   const { treeId, rootPid } = tree;
-  const object = (name: string, sizeBytes: number): ObjectRef => ({
-    ...{ key: `${keyPrefix}/${node}/${treeId}/${name}`, sizeBytes },
-    ...{ sha256: '5a'.repeat(32), xxh3: 'a5'.repeat(16), encryptionKey: undefined },
-  });
+  const object = (name: string, sizeBytes: number): ObjectRef => {
+    const key = `${keyPrefix}/${node}/${treeId}/${name}`;
+    const sha256 = createHash('sha256').update(key).digest('hex');
+    return { key, sizeBytes, sha256, xxh3: sha256.slice(0, 32), encryptionKey: undefined };
+  };
   const packs = Array.from({ length: PACKS }, (_, i) =>
     object(`pack-${String(i + 1).padStart(5, '0')}`, CAPTURED_BYTES / PACKS),
   );
