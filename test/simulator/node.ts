@@ -30,6 +30,7 @@ interface Attempt {
   readonly epoch: number;
   readonly keyPrefix: string;
   capturedAtMs: number | null;
+  captured: readonly HostedTree[];
   heldMs: number;
 }
 
@@ -110,7 +111,7 @@ export class SimulatedNode {
     if (this.trees.ofJob(job).length === 0)
       throw new HoldfastError('NOT_FOUND', `job ${job} has no tree on ${this.options.name}`);
     this.options.barriers.preparing(job, epoch);
-    this.#attempts.set(job, { epoch, keyPrefix, capturedAtMs: null, heldMs: 0 });
+    this.#attempts.set(job, { epoch, keyPrefix, capturedAtMs: null, captured: [], heldMs: 0 });
     await this.#takeTime();
     return { $case: 'prepared', value: { blockers: [], advice: [] } };
   }
@@ -118,6 +119,7 @@ export class SimulatedNode {
   async #capture(job: string, epoch: number): Promise<ResultBody> {
     await this.#takeTime();
     const attempt = this.#attemptOf(job, epoch);
+    attempt.captured = this.trees.ofJob(job);
     attempt.capturedAtMs = performance.now();
     this.options.barriers.captured(job, epoch);
     return { $case: 'captured', value: { capturedBytes: CAPTURED_BYTES } };
@@ -134,9 +136,9 @@ export class SimulatedNode {
   }
 
   async #upload(job: string, epoch: number): Promise<ResultBody> {
-    const { keyPrefix, heldMs } = this.#attemptOf(job, epoch);
+    const { keyPrefix, captured, heldMs } = this.#attemptOf(job, epoch);
     const { name: node, facts } = this.options;
-    const trees = this.trees.ofJob(job).map((tree) => imageOf(tree, keyPrefix, node, heldMs));
+    const trees = captured.map((tree) => imageOf(tree, keyPrefix, node, heldMs));
     await this.#takeTime();
     this.#attempts.delete(job);
     return { $case: 'uploaded', value: { part: { node, facts, trees }, uploadedBytes: CAPTURED_BYTES } };
