@@ -68,11 +68,12 @@ class Load {
       const [p50, p99] = [0.5, 0.99].map((part) => percentile(figures.barriersMs, part));
       samples.add(subject, {
         ...{ barrier_p99_ms: p99 ?? 0, barrier_p50_ms: p50 ?? 0, checkpoints: figures.barriersMs.length },
-        ...{ rss_mib: total.rssMib, redis_rss_mib: cluster.redisFigures.peakMib(), cpu_percent: figures.cpu },
+        ...{ rss_mib: total.rssMib, redis_rss_mib: cluster.redisFigures.peakMib() },
+        ...{ cpu_percent: figures.cpu, waited_percent: figures.waited },
       });
       context.say(
         `${subject.agents} agents, ${run}: ${figures.barriersMs.length} barriers, p99 ${p99?.toFixed(0)} ms, ` +
-          `peak ${total.rssMib.toFixed(0)} MiB, ${figures.cpu.toFixed(0)} % of a core`,
+          `peak ${total.rssMib.toFixed(0)} MiB, ${figures.cpu.toFixed(0)} % of a core, waited for one ${figures.waited.toFixed(0)} %`,
       );
     }
     await delay(intervalMs);
@@ -101,14 +102,17 @@ class Load {
     return missed;
   }
 
-  private async round(): Promise<{ barriersMs: number[]; cpu: number }> {
+  private async round(): Promise<{ barriersMs: number[]; cpu: number; waited: number }> {
     const { cluster, intervalMs } = this;
+    const { figures } = cluster;
     const begins = cluster.events.length;
-    const [beginMs, cpuMs] = [performance.now(), cluster.figures.cpuMs()];
+    const [beginMs, cpuMs, waitedMs] = [performance.now(), figures.cpuMs(), figures.waitedMs()];
     await delay(intervalMs);
-    const cpu = (100 * (cluster.figures.cpuMs() - cpuMs)) / (performance.now() - beginMs);
+    const percent = (ms: number) => (100 * ms) / (performance.now() - beginMs);
+    const [cpu, waited] = [percent(figures.cpuMs() - cpuMs), percent(figures.waitedMs() - waitedMs)];
     const seen = cluster.events.slice(begins);
-    return { cpu, barriersMs: seen.flatMap((told) => (told.event === 'barrier' ? [told.barrierMs] : [])) };
+    const barriersMs = seen.flatMap((told) => (told.event === 'barrier' ? [told.barrierMs] : []));
+    return { cpu, waited, barriersMs };
   }
 
   /** Checkpoints that were aborted, and nodes whose lease ended. */

@@ -1,4 +1,4 @@
-/** What a process has taken, as the kernel counts (proc_pid_status(5), proc_pid_stat(5)). */
+/** What a process has taken, as the kernel counts (proc_pid_status(5), proc_pid_stat(5), schedstat). */
 import { readdirSync, readFileSync, writeFileSync } from 'node:fs';
 
 /** USER_HZ, on every architecture that Linux has today. */
@@ -28,6 +28,11 @@ export class ProcessFigures {
     // The name is in parentheses and may hold any character, also ')'.
     const fields = stat.slice(stat.lastIndexOf(')') + 2).split(' ');
     return ((Number(fields[11]) + Number(fields[12])) * 1000) / TICKS_PER_S;
+  }
+
+  /** In which its main thread could have run, but others had the processors; since its start. */
+  waitedMs(): number {
+    return Number(this.#read('schedstat').split(' ')[1]) / 1e6;
   }
 
   /** Processes that it started and that are there still. */
