@@ -7,13 +7,6 @@
 
 namespace holdfast {
 
-namespace {
-
-// Below it, packs are rewritten: the promise is 0.6, and the next generations take their part, too.
-constexpr double kWantedLive = 0.65;
-
-}  // namespace
-
 std::vector<uint32_t> packs_to_rewrite(const std::map<uint32_t, PackUse>& packs, double wanted) {
   std::vector<std::pair<double, uint32_t>> by_use;
   double bytes = 0;
@@ -148,13 +141,14 @@ uint32_t PageLedger::add_stored_pack(uint64_t bytes) {
   require_no_attempt();
   const uint32_t number = next_pack();
   add_pack(number, bytes);
+  first_pack_ = next_pack();  // no attempt's, also when none begins before the next rollback
   return number;
 }
 
 void PageLedger::learn(const std::vector<Blob>& blobs) {
   require_no_attempt();
   for (const Blob& blob : blobs) {
-    // An index that names the end of a blob nowhere tells too few pages of it: then another one's word counts.
+    // An index that does not name the end of a blob tells too few pages of it: then another one's word counts.
     const uint32_t number = kept(blob.contents);
     if (number == 0 || this->blob(number).pages < blob.pages) add(blob);
   }

@@ -49,6 +49,9 @@ struct PackUse {
   uint64_t live_bytes = 0;
 };
 
+// Below it, packs are rewritten: the promise is 0.6, and the next generations take their part, too.
+constexpr double kWantedLive = 0.65;
+
 // The packs whose live contents should be stored anew, so that of all bytes that are then kept at least `wanted` (0..1)
 // are live: those with the smallest live part first.
 std::vector<uint32_t> packs_to_rewrite(const std::map<uint32_t, PackUse>& packs, double wanted);

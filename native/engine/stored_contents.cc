@@ -12,37 +12,63 @@ namespace {
 
 const std::string kWhat = "page index";
 
-// As many pages as the blob of a chunk has at least.
-uint32_t pages_named(const PageIndex& index, const IndexChunk& chunk) {
-  uint32_t pages = 0;
-  for (const IndexRun& run : runs_of(index, chunk)) pages = std::max(pages, run.slot + run.pages);
-  if (pages > kMaxBlobPages) corrupt(kWhat, "a chunk names page " + std::to_string(pages) + " of a blob");
-  return pages;
-}
+// A blob, and which of its pages the index names.
+struct NamedBlob {
+  Blob blob;
+  std::vector<bool> named;
+
+  bool is_whole() const { return std::ranges::count(named, true) == static_cast<std::ptrdiff_t>(named.size()); }
+};
 
 void require_inside(const IndexChunk& chunk, uint64_t pack_bytes) {
   if (chunk.offset + chunk.length <= pack_bytes) return;
   corrupt(kWhat, "a chunk at " + std::to_string(chunk.offset) + " is outside of pack " + std::to_string(chunk.pack));
 }
 
-std::vector<Blob> blobs_of(const PageIndex& index, const PageLedger& ledger, const std::vector<uint32_t>& packs) {
+void note(NamedBlob& blob, std::span<const IndexRun> runs) {
+  for (const IndexRun& run : runs) {
+    const uint32_t end = run.slot + run.pages;
+    if (end > kMaxBlobPages) corrupt(kWhat, "a chunk names page " + std::to_string(end) + " of a blob");
+    if (blob.named.size() < end) blob.named.resize(end);
+    std::fill_n(blob.named.begin() + run.slot, run.pages, true);
+  }
+}
+
+// Those that are named as a whole: nothing that is read now is cut like the others.
+std::vector<Blob> whole_blobs(const PageIndex& index, const PageLedger& ledger, const std::vector<uint32_t>& packs) {
   std::vector<Blob> blobs;
+  NamedBlob last{};
+  const auto end_last = [&] {
+    last.blob.pages = static_cast<uint32_t>(last.named.size());
+    if (last.blob.pages > 0 && last.is_whole()) blobs.push_back(last.blob);
+  };
   for (const IndexChunk& chunk : index.chunks) {
     if (chunk.pack > packs.size()) corrupt(kWhat, "it names pack " + std::to_string(chunk.pack) + ", the manifest does not");
     const uint32_t pack = packs[chunk.pack - 1];
     if (pack == 0) continue;
     require_inside(chunk, ledger.pack_bytes(pack));
-    const Blob blob{pack, chunk.offset, chunk.length, pages_named(index, chunk), chunk.contents};
     // Chunks are in the order of their places: those of one blob follow each other.
-    if (blobs.empty() || blobs.back().pack != pack || blobs.back().offset != blob.offset) {
-      blobs.push_back(blob);
-    } else if (blobs.back().length != blob.length || blobs.back().contents != blob.contents) {
-      corrupt(kWhat, "two contents are said to be at " + std::to_string(blob.offset) + " of pack " + std::to_string(chunk.pack));
-    } else {
-      blobs.back().pages = std::max(blobs.back().pages, blob.pages);
+    if (last.blob.pack != pack || last.blob.offset != chunk.offset) {
+      end_last();
+      last = {{pack, chunk.offset, chunk.length, 0, chunk.contents}, {}};
+    } else if (last.blob.length != chunk.length || last.blob.contents != chunk.contents) {
+      corrupt(kWhat, "two contents are said to be at " + std::to_string(chunk.offset) + " of pack " + std::to_string(chunk.pack));
     }
+    note(last, runs_of(index, chunk));
   }
+  end_last();
   return blobs;
+}
+
+// Who names a blob keeps its whole pack. Those of which too little can be named are left alone, as if they were to be rewritten.
+void leave_out_mostly_dead(std::vector<Blob>& blobs, const PageLedger& ledger) {
+  std::map<uint32_t, PackUse> use;
+  for (const Blob& blob : blobs) {
+    use[blob.pack].bytes = ledger.pack_bytes(blob.pack);
+    use[blob.pack].live_bytes += blob.length;
+  }
+  const std::vector<uint32_t> dead = packs_to_rewrite(use, kWantedLive);
+  std::erase_if(blobs, [&](const Blob& blob) { return std::ranges::find(dead, blob.pack) != dead.end(); });
 }
 
 }  // namespace
@@ -53,7 +79,8 @@ size_t learn_contents(PageLedger& ledger, Bytes index, const std::vector<uint32_
   for (const uint32_t pack : packs) {
     if (pack >= ledger.next_pack()) throw Failure("INVALID_ARGUMENT", "the ledger has no pack " + std::to_string(pack));
   }
-  const std::vector<Blob> blobs = blobs_of(read, ledger, packs);
+  std::vector<Blob> blobs = whole_blobs(read, ledger, packs);
+  leave_out_mostly_dead(blobs, ledger);
   ledger.learn(blobs);
   return blobs.size();
 }

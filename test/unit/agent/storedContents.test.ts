@@ -34,10 +34,20 @@ beforeEach(async () => {
 });
 afterEach(async () => {
   await program.endAll();
+  memories.splice(0);
   await store.close();
   rmSync(root, { recursive: true });
 });
 afterAll(() => program.remove());
+
+/** One that is collected ends its tracking, and the next look finds everything written. */
+const memories: TreeMemory[] = [];
+
+function newMemory(): TreeMemory {
+  const memory = new TreeMemory('probe');
+  memories.push(memory);
+  return memory;
+}
 
 const generation = (number: number): GenerationId => ({ generation: number, epoch: 100 + number });
 
@@ -104,9 +114,9 @@ async function victimWith(...commands: readonly [string, string][]): Promise<Vic
 
 test('after a restart of the agent an unchanged process of 256 MiB is named, not stored', async () => {
   const victim = await victimWith(['big 256', 'big']);
-  const first = await capture(victim, new TreeMemory('probe'), 1);
+  const first = await capture(victim, newMemory(), 1);
   await commit(1, first.tree);
-  const memory = new TreeMemory('probe');
+  const memory = newMemory();
   const second = await capture(victim, memory, 2);
   await commit(2, second.tree);
   const third = await capture(victim, memory, 3);
@@ -124,21 +134,21 @@ test('after a restart of the agent an unchanged process of 256 MiB is named, not
 
 test('another tree of the job has stored it', async () => {
   const [one, other] = [await victimWith(['big 16', 'big']), await victimWith(['big 1', 'big'])];
-  const main = await capture(one, new TreeMemory('probe'), 1);
-  const member = await capture(other, new TreeMemory('probe'), 1, { treeId: 'm1' });
+  const main = await capture(one, newMemory(), 1);
+  const member = await capture(other, newMemory(), 1, { treeId: 'm1' });
   await commit(1, main.tree, member.tree);
   await other.ask('drop', 'dropped');
   await other.ask('big 16', 'big');
-  const second = await capture(other, new TreeMemory('probe'), 2, { treeId: 'm1' });
+  const second = await capture(other, newMemory(), 2, { treeId: 'm1' });
   expect(second.newBytes).toBeLessThan(MIB / 2);
   expect(second.packs.some(({ key }) => key.includes('/main/'))).toBe(true);
 });
 
 test('damaged and missing objects mean that more is stored, and a warning', async () => {
   const victim = await victimWith(['big 16', 'big']);
-  const first = await capture(victim, new TreeMemory('probe'), 1);
+  const first = await capture(victim, newMemory(), 1);
   const all = async (): Promise<void> => {
-    const { newBytes, packs } = await capture(victim, new TreeMemory('probe'), 2);
+    const { newBytes, packs } = await capture(victim, newMemory(), 2);
     expect(newBytes).toBeGreaterThan(8 * MIB);
     expect(packs.every(({ key }) => key.includes('/2-102/'))).toBe(true);
   };
@@ -158,18 +168,16 @@ test('damaged and missing objects mean that more is stored, and a warning', asyn
 
 test('a manifest of another epoch, and one that a restart has passed over, are not built on', async () => {
   const victim = await victimWith(['big 16', 'big']);
-  const first = await capture(victim, new TreeMemory('probe'), 1);
+  const first = await capture(victim, newMemory(), 1);
   await commit(1, first.tree);
   const passedOver = { generation: 0, epoch: 105 };
-  expect(
-    (await capture(victim, new TreeMemory('probe'), 2, { restored: passedOver })).newBytes,
-  ).toBeGreaterThan(8 * MIB);
+  expect((await capture(victim, newMemory(), 2, { restored: passedOver })).newBytes).toBeGreaterThan(8 * MIB);
   const restored = { generation: 1, epoch: 105 };
-  expect((await capture(victim, new TreeMemory('probe'), 2, { restored })).newBytes).toBeLessThan(MIB / 2);
+  expect((await capture(victim, newMemory(), 2, { restored })).newBytes).toBeLessThan(MIB / 2);
   expect(warnings).toEqual([]);
   expect(mayLearnFrom({ generation: 3, epoch: 106 }, passedOver)).toBe(true);
   await store.put(manifestKey(JOB, 2), await store.get(manifestKey(JOB, 1)));
-  expect((await capture(victim, new TreeMemory('probe'), 3)).newBytes).toBeGreaterThan(8 * MIB);
+  expect((await capture(victim, newMemory(), 3)).newBytes).toBeGreaterThan(8 * MIB);
   expect(warnings).toHaveLength(1);
 });
 
@@ -177,19 +185,17 @@ test('only what is encrypted with the key in use is learned', async () => {
   const victim = await victimWith(['big 16', 'big']);
   const keys = deriveKeys('alice/one', Buffer.alloc(32, 1));
   const other = deriveKeys('alice/two', Buffer.alloc(32, 2));
-  await commit(1, (await capture(victim, new TreeMemory('probe'), 1, { keys })).tree);
-  expect((await capture(victim, new TreeMemory('probe'), 2, { keys })).newBytes).toBeLessThan(MIB / 2);
-  expect((await capture(victim, new TreeMemory('probe'), 2, { keys: other })).newBytes).toBeGreaterThan(
-    8 * MIB,
-  );
-  expect((await capture(victim, new TreeMemory('probe'), 2)).newBytes).toBeGreaterThan(8 * MIB);
+  await commit(1, (await capture(victim, newMemory(), 1, { keys })).tree);
+  expect((await capture(victim, newMemory(), 2, { keys })).newBytes).toBeLessThan(MIB / 2);
+  expect((await capture(victim, newMemory(), 2, { keys: other })).newBytes).toBeGreaterThan(8 * MIB);
+  expect((await capture(victim, newMemory(), 2)).newBytes).toBeGreaterThan(8 * MIB);
   expect(warnings).toEqual([]);
 });
 
 test('an attempt that failed leaves what was learned', async () => {
   const victim = await victimWith(['big 16', 'big']);
-  await commit(1, (await capture(victim, new TreeMemory('probe'), 1)).tree);
-  const memory = new TreeMemory('probe');
+  await commit(1, (await capture(victim, newMemory(), 1)).tree);
+  const memory = newMemory();
   await capture(victim, memory, 2); // not committed
   await store.delete(manifestKey(JOB, 1)); // not asked for again
   memory.begin(generation(1), { generation: 2, epoch: 110 }, undefined);
