@@ -49,6 +49,9 @@ struct PackUse {
   uint64_t live_bytes = 0;
 };
 
+// Below it, packs are rewritten: the promise is 0.6, and the next generations take their part, too.
+constexpr double kWantedLive = 0.65;
+
 // The packs whose live contents should be stored anew, so that of all bytes that are then kept at least `wanted` (0..1)
 // are live: those with the smallest live part first.
 std::vector<uint32_t> packs_to_rewrite(const std::map<uint32_t, PackUse>& packs, double wanted);
@@ -84,6 +87,9 @@ class PageLedger {
   uint64_t pack_bytes(uint32_t number) const { return packs_[number - 1].bytes; }
 
   PageEntry add(const Blob& blob);
+  // Between attempts, else WRONG_STATE: a pack that is stored already, and what such packs hold. Pages stay unknown (M7).
+  uint32_t add_stored_pack(uint64_t bytes);
+  void learn(const std::vector<Blob>& blobs);
   // Contents that are stored already, and stay.
   std::optional<PageEntry> find(const Sha256& contents, uint32_t pages) const;
   const Blob& blob(uint32_t number) const { return blobs_[number - 1]; }
@@ -118,6 +124,9 @@ class PageLedger {
   };
 
   PackState state(uint32_t pack) const { return packs_[pack - 1].state; }
+  // The blob with these contents; 0: none that stays.
+  uint32_t kept(const Sha256& contents) const;
+  void require_no_attempt() const;
   void make_room(uint32_t pack);
   void forget_blobs();
 

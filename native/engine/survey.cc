@@ -35,6 +35,8 @@ class Surveyor {
       return;
     }
     TrackedSpace& space = ledger_.space_of(process);
+    const size_t first = result_.stale.size();
+    const uint64_t known_before = result_.present_pages - result_.stale_pages;
     if (!frozen_) space.tracker.arm();
     const std::string text = read_proc(process.pid, "maps");
     const auto maps = parse_private_maps(text);
@@ -46,6 +48,8 @@ class Surveyor {
     });
     look_at_segments(process.pid, text, found);
     std::ranges::sort(found.maps, {}, [](const SurveyedMap& one) { return one.map.start; });
+    const bool whole = result_.present_pages - result_.stale_pages == known_before;
+    for (size_t i = first; i < result_.stale.size(); i++) result_.stale[i].whole = whole;
     if (!frozen_) space.looked_at = ledger_.attempt();
     result_.spaces.push_back(std::move(found));
   }

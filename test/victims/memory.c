@@ -10,6 +10,7 @@
  *   drop       unmap what `big` mapped                 -> "dropped"
  *   same N     map N MiB, every page alike             -> "same"
  *   touch N    write every sixteenth page of `big`, from the Nth on -> "touched"
+ *   edge N     write a page of each 128 KiB of `big` but every eighth -> "touched"
  *   fork       start a child with a copy of our memory -> "child PID"
  *   exec       run this program anew                   -> what it says at its start
  *   confine    take a seccomp filter that allows all   -> "confined"
@@ -194,6 +195,14 @@ static void touch(uint64_t turn)
 	puts("touched");
 }
 
+static void touch_edges(uint64_t turn)
+{
+	for (uint64_t at = 0; at < big_bytes; at += 32 * PAGE)
+		if (at / (32 * PAGE) % 8)
+			fill_page(big + at, at + turn * 0x9e3779b97f4a7c15ul + 1);
+	puts("touched");
+}
+
 static void start_child(void)
 {
 	pid_t child = fork();
@@ -264,6 +273,8 @@ int main(int argc, char **argv)
 			map_same(strtoul(line + 5, NULL, 10));
 		} else if (!strncmp(line, "touch ", 6)) {
 			touch(strtoul(line + 6, NULL, 10));
+		} else if (!strncmp(line, "edge ", 5)) {
+			touch_edges(strtoul(line + 5, NULL, 10));
 		} else if (!strcmp(line, "fork\n")) {
 			start_child();
 		} else if (!strcmp(line, "exec\n")) {
