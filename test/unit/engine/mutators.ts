@@ -108,14 +108,13 @@ export class Mutators {
 
   processes = () => this.pids().map((pid) => ({ pid, imagePid: pid }));
 
-  /** Stops all of them; those that begin meanwhile, too. */
+  /** Stops all of them; those that begin meanwhile, too: only when all were still before a look was this look complete. */
   async stop(): Promise<void> {
-    for (let known = -1; ; ) {
-      const pids = this.pids();
-      for (const pid of pids) if (!isStill(pid)) signal(pid, 'SIGSTOP');
-      while (!pids.every(isStill)) await delay(1);
-      if (pids.length === known) return;
-      known = pids.length;
+    for (;;) {
+      const moving = this.pids().filter((pid) => !isStill(pid));
+      if (moving.length === 0) return;
+      for (const pid of moving) signal(pid, 'SIGSTOP');
+      while (!moving.every(isStill)) await delay(1);
     }
   }
 
