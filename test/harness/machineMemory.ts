@@ -1,45 +1,50 @@
 /** What a test takes of this machine's memory for its time: huge pages, and a swap file. Each says why not, if not. */
-import { execFileSync } from 'node:child_process';
-import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { execFileSync, spawn } from 'node:child_process';
+import { once } from 'node:events';
+import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 
 export interface Taken {
   /** Null: it is there. */
   readonly whyNot: string | null;
-  /** Leaves the machine as it was. Safe twice. */
-  giveBack(): void;
+  /** Leaves the machine as it was. */
+  giveBack(): Promise<void>;
 }
 
-const notTaken = (whyNot: string): Taken => ({ whyNot, giveBack: () => {} });
+const notTaken = (whyNot: string): Taken => ({ whyNot, giveBack: async () => {} });
 
-function giveBackOnce(undo: () => void): Taken['giveBack'] {
-  let isDone = false;
-  const giveBack = () => {
-    if (isDone) return;
-    isDone = true;
-    undo();
+/** Undone by a process that waits for the end of its input: however ours ends, that one is there. */
+function undoneBy(script: string, ...values: string[]): Taken {
+  const undo = spawn('sh', ['-c', `cat; ${script}`, 'sh', ...values], {
+    stdio: ['pipe', 'ignore', 'inherit'],
+    detached: true,
+  });
+  undo.unref();
+  return {
+    whyNot: null,
+    async giveBack() {
+      undo.stdin?.end();
+      if (undo.exitCode === null) await once(undo, 'exit');
+    },
   };
-  // Also when the test process ends early, as far as it can tell.
-  process.once('exit', giveBack);
-  return giveBack;
 }
 
 const HUGE_PAGES = '/proc/sys/vm/nr_hugepages';
-const MIB = 2 ** 20;
+/** Other tests take and give back at the same time. Says by how much the number has changed. */
+const CHANGE = `flock ${HUGE_PAGES} sh -c 'n=$(cat ${HUGE_PAGES}); echo $((n + $0)) > ${HUGE_PAGES}; echo $(($(cat ${HUGE_PAGES}) - n))' "$1"`;
 
 /** @param count in addition to those that there are */
 export function takeHugePages(count: number): Taken {
   try {
-    const before = Number(readFileSync(HUGE_PAGES, 'latin1'));
-    writeFileSync(HUGE_PAGES, String(before + count));
-    const giveBack = giveBackOnce(() => writeFileSync(HUGE_PAGES, String(before)));
-    const granted = Number(readFileSync(HUGE_PAGES, 'latin1')) - before;
-    if (granted === count) return { whyNot: null, giveBack };
-    giveBack();
-    return notTaken(`huge pages: the kernel gave ${granted} of ${count}`);
+    const granted = Number(execFileSync('sh', ['-ec', CHANGE, 'sh', String(count)], { stdio: 'pipe' }));
+    const taken = undoneBy(CHANGE, String(-granted));
+    return {
+      ...taken,
+      whyNot: granted === count ? null : `huge pages: the kernel gave ${granted} of ${count}`,
+    };
   } catch (error) {
-    return notTaken(`huge pages: ${(error as Error).message}`);
+    return notTaken(`huge pages: ${(error as Error).message.trim()}`);
   }
 }
 
@@ -47,16 +52,12 @@ export function takeSwap(mib: number): Taken {
   const directory = mkdtempSync(join(tmpdir(), 'holdfast-swap-'));
   const file = join(directory, 'swap');
   try {
-    writeFileSync(file, Buffer.alloc(mib * MIB), { mode: 0o600 });
+    writeFileSync(file, Buffer.alloc(mib * 2 ** 20), { mode: 0o600 });
     execFileSync('mkswap', [file], { stdio: 'pipe' });
     execFileSync('swapon', [file], { stdio: 'pipe' });
   } catch (error) {
     rmSync(directory, { recursive: true });
     return notTaken(`swap: ${(error as Error).message.trim()}`);
   }
-  const giveBack = giveBackOnce(() => {
-    execFileSync('swapoff', [file]);
-    rmSync(directory, { recursive: true });
-  });
-  return { whyNot: null, giveBack };
+  return undoneBy('swapoff "$1" && rm -r "$2"', file, directory);
 }

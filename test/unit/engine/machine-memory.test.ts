@@ -16,8 +16,10 @@ const hugePages = takeHugePages(3);
 const swap = takeSwap(32);
 const program = buildVictim();
 afterEach(() => program.endAll());
-afterAll(() => {
-  for (const end of [hugePages.giveBack, swap.giveBack, program.remove]) end();
+afterAll(async () => {
+  program.remove();
+  await hugePages.giveBack();
+  await swap.giveBack();
 });
 
 function capture(generations: Generations, victim: Victim, rounds = 1): Promise<Generation> {

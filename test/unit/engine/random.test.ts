@@ -25,8 +25,11 @@ for (const { whyNot } of [hugePages, swap]) if (whyNot !== null) say(`not tested
 // Now: whatever happens, it is known.
 say(`HOLDFAST_TEST_SEED=${seed}`);
 
-afterAll(() => {
-  for (const end of [hugePages.giveBack, swap.giveBack, program.remove, hollow.remove]) end();
+afterAll(async () => {
+  program.remove();
+  hollow.remove();
+  await hugePages.giveBack();
+  await swap.giveBack();
 });
 
 function randomNumbers(from: number): (limit: number) => number {
