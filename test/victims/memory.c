@@ -8,6 +8,8 @@
  *   sum        checksum of every region                -> "NAME HEX" each, then "done"
  *   big N      map N MiB of half-random words           -> "big"
  *   drop       unmap what `big` mapped                 -> "dropped"
+ *   drop huge  give the huge page back                 -> "dropped"
+ *   page out   ask for the anonymous pages to be swapped -> "paged out"
  *   same N     map N MiB, every page alike             -> "same"
  *   touch N    write every sixteenth page of `big`, from the Nth on -> "touched"
  *   edge N     write a page of each 128 KiB of `big` but every eighth -> "touched"
@@ -269,6 +271,12 @@ int main(int argc, char **argv)
 		} else if (!strcmp(line, "drop\n")) {
 			munmap(big, big_bytes);
 			puts("dropped");
+		} else if (!strcmp(line, "drop huge\n")) {
+			madvise((void *)regions[HUGE_PAGES].address, regions[HUGE_PAGES].pages * PAGE, MADV_DONTNEED);
+			puts("dropped");
+		} else if (!strcmp(line, "page out\n")) {
+			madvise((void *)regions[ANONYMOUS].address, regions[ANONYMOUS].pages * PAGE, MADV_PAGEOUT);
+			puts("paged out");
 		} else if (!strncmp(line, "same ", 5)) {
 			map_same(strtoul(line + 5, NULL, 10));
 		} else if (!strncmp(line, "touch ", 6)) {
