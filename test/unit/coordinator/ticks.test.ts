@@ -11,7 +11,7 @@ import { Decisions } from '../../../coordinator/state/decisions';
 import { JobTable } from '../../../coordinator/state/jobs';
 import { type OperationRecord, OperationTable } from '../../../coordinator/state/operations';
 import { openLog } from '../../../core/log';
-import { CheckpointSummary, Job, JobState } from '../../../proto/gen/holdfast/v1/coordinator';
+import { CheckpointSummary, Job, JobState, Schedule } from '../../../proto/gen/holdfast/v1/coordinator';
 import type { JobSpec } from '../../../proto/gen/holdfast/v1/manifest';
 import { ManualClock } from './support/manualClock';
 
@@ -173,6 +173,27 @@ test('an adaptive schedule follows what a checkpoint costs, and what fails', asy
   for (let i = 0; i < 9; i++) await site.context.failures.nodeLost(false);
   expect(site.next('j-1')?.reason).toMatch(/^interval 965 s: cost 1.8 s, MTBF 72 h from 9 failures/);
   expect(await site.decisions('j-1')).toHaveLength(11);
+});
+
+test('a schedule can be told, whatever the mean of the costs is, and whatever earlier versions stored', async () => {
+  await site.run('j-1', { adaptive: true });
+  for (const heldMs of [1800, 1801]) {
+    await site.ring('j-1');
+    await site.end('j-1', { heldMs, durationMs: 20_000 + heldMs });
+  }
+  const tell = (id: string) => Schedule.encode(Schedule.fromPartial(site.next(id) ?? {})).finish();
+  expect(tell('j-1').length).toBeGreaterThan(0);
+  await site.run('j-2', { adaptive: true });
+  expect(tell('j-2').length).toBeGreaterThan(0);
+
+  const record = site.context.schedules.find('j-1');
+  if (!record?.next) throw new Error('no tick');
+  const next = { ...record.next, dueMs: record.next.dueMs + 0.4, startMs: record.next.startMs + 0.4 };
+  await site.context.schedules.save('j-1', { ...record, next });
+  site.stop();
+  site = await Site.start();
+  expect(site.next('j-1')).toEqual(record.next);
+  expect(site.rings.get('j-1')?.dueMs).toBe(record.next.dueMs);
 });
 
 test('a tick that is due is not moved by what becomes known before it is taken', async () => {
