@@ -45,13 +45,21 @@ export function ring({ decisions, queues, log }: Context, job: string, { next }:
 
 /** The result stops. */
 export function followSchedules(context: Context): () => void {
-  const { jobs, operations, failures } = context;
-  for (const job of jobs.all()) begin(context, job, true);
+  const { jobs, operations, failures, log } = context;
+  // A job whose schedule cannot be planned must stop neither what changed it nor the coordinator.
+  const guarded = (job: string, step: () => void) => {
+    try {
+      step();
+    } catch (err) {
+      log.error({ job, err }, 'schedule not planned');
+    }
+  };
+  for (const job of jobs.all()) guarded(job.id, () => begin(context, job, true));
   const stops = [
-    jobs.changed.subscribe((job) => begin(context, job, false)),
-    operations.changed.subscribe((record) => learn(context, record)),
+    jobs.changed.subscribe((job) => guarded(job.id, () => begin(context, job, false))),
+    operations.changed.subscribe((record) => guarded(record.operation.job, () => learn(context, record))),
     failures.changed.subscribe(() => {
-      for (const job of jobs.all()) if (job.spec?.adaptive) replan(context, job);
+      for (const job of jobs.all()) if (job.spec?.adaptive) guarded(job.id, () => replan(context, job));
     }),
   ];
   return () => {

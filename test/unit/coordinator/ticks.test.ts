@@ -196,6 +196,16 @@ test('a schedule can be told, whatever the mean of the costs is, and whatever ea
   expect(site.rings.get('j-1')?.dueMs).toBe(record.next.dueMs);
 });
 
+test('a job whose schedule cannot be planned is stored, and stops no coordinator', async () => {
+  // Beyond the end of the calendar; such a job is refused, but may have been stored before that was so.
+  await site.run('j-1', {}, { deadlineMs: 8.65e15 });
+  site.stop();
+  site = await Site.start();
+  expect(site.context.jobs.find('j-1')).toMatchObject({ state: JobState.RUNNING });
+  await site.run('j-2', { intervalMs: MINUTE });
+  expect(await site.ring('j-2')).toHaveProperty('operation');
+});
+
 test('a tick that is due is not moved by what becomes known before it is taken', async () => {
   await site.run('j-1', { intervalMs: MINUTE }, { deadlineMs: clock.wallMs() + HOUR });
   await site.ring('j-1');
