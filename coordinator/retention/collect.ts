@@ -72,9 +72,11 @@ async function decideAndDo(
     const decided = await decide(context, job);
     faultPoint('coordinator.gc.planned');
     await dropVanished(context, decided);
+    let areRemoved = true;
     for (const { generation, kept, reason } of decided.decisions)
-      if (!kept) await removeGeneration(context, job, generation, reason);
-    return decided;
+      if (!kept && !(await removeGeneration(context, job, generation, reason))) areRemoved = false;
+    // What stayed names objects that the plan takes for garbage (G2).
+    return areRemoved ? decided : { ...decided, sweep: null, usage: null };
   });
   if (decided.sweep !== null) await sweepObjects(context, job, decided.sweep);
   if (decided.usage !== null) await context.usage.put(decided.usage);

@@ -1,0 +1,82 @@
+/** Where something changes, or contradicts itself, between a decision and what is done: all stays. */
+import { summaryOf } from '../../../../coordinator/catalog/rebuild';
+import type { Context } from '../../../../coordinator/context';
+import { collect } from '../../../../coordinator/retention/collect';
+import { encodeManifest, generationPrefix, manifestKey } from '../../../../core/manifest';
+import { KEEP_ALL } from '../../../../core/retention';
+import { Job, JobState } from '../../../../proto/gen/holdfast/v1/coordinator';
+import { Manifest, type RetentionPolicy } from '../../../../proto/gen/holdfast/v1/manifest';
+import { MemoryStore } from '../../../contract/memoryStore';
+import { differences, generationsOf } from '../support/collecting';
+import { FACTS } from '../support/generation';
+import { ManualClock } from '../support/manualClock';
+import { memoryContext } from './memoryContext';
+import { MemoryRedis } from './memoryRedis';
+
+const JOB = 'j-abcdefghjkmn';
+const GRACE_MS = 1000;
+
+let store: MemoryStore;
+let clock: ManualClock;
+let context: Context;
+
+beforeEach(async () => {
+  store = new MemoryStore();
+  clock = new ManualClock();
+  context = await memoryContext(new MemoryRedis().client(), store, clock, GRACE_MS);
+  for (const generation of [1, 2, 3]) await commit(generation);
+});
+
+async function policy(rules: Partial<RetentionPolicy>): Promise<void> {
+  const spec = { uid: 1000, retention: { ...KEEP_ALL, ...rules } };
+  const job = { id: JOB, state: JobState.RUNNING, spec, lastGeneration: 3 };
+  await context.jobs.put(Job.fromPartial(job));
+}
+
+/** Each with objects of its own only. */
+async function commit(generation: number): Promise<void> {
+  const prefix = `${generationPrefix(JOB, generation, generation)}/n1/main`;
+  const [index, pack] = ['index', 'pack-00001'].map((name) => ({
+    ...{ key: `${prefix}/${name}`, sizeBytes: 5, sha256: 'ab'.repeat(32) },
+  }));
+  if (index === undefined || pack === undefined) throw new Error('no object');
+  for (const { key } of [index, pack]) await store.put(key, Buffer.from('pages'));
+  const tree = {
+    ...{ treeId: 'main', main: true, rootPid: 2, index, packs: [pack] },
+    tasks: [{ pid: 2, parentPid: 1, threadCount: 1, comm: 'work' }],
+  };
+  const manifest = Manifest.fromPartial({
+    ...{ format: 'holdfast-manifest', version: 1 },
+    header: { ckptId: generation, job: JOB, generation, epoch: generation, spec: { argv: ['work'] } },
+    nodes: [{ node: 'n1', facts: FACTS, trees: [tree] }],
+    tail: { nodeCount: 1, treeCount: 1, taskCount: 1 },
+  });
+  await store.putIfAbsent(manifestKey(JOB, generation), encodeManifest(manifest));
+  await context.catalog.add(summaryOf(manifest));
+}
+
+const unharmed = async () => {
+  expect((await differences(store)).missing).toEqual([]);
+  return generationsOf(store);
+};
+
+test('an export that begins after the decision keeps its generation whole, however many do', async () => {
+  await policy({ keepLast: 1 });
+  const removed = store.delete.bind(store);
+  for (let run = 0; run < 3; run++) {
+    // It begins while the manifest of the first is deleted, and is over before the next sweep.
+    let stop = () => {};
+    store.delete = async (key) => {
+      if (key === manifestKey(JOB, 1)) stop = context.transfers.exporting(JOB, 2);
+      await removed(key);
+    };
+    // Each time there is one before it that goes.
+    if (run > 0) await commit(1);
+    await collect(context, JOB);
+    stop();
+    expect(await unharmed()).toEqual([2, 3]);
+    clock.advance(GRACE_MS);
+  }
+  await collect(context, JOB);
+  expect(await unharmed()).toEqual([3]);
+});
