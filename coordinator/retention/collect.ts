@@ -1,6 +1,5 @@
 /** Retention and sweep of one job: decided, then done, in the order of docs/architecture.md ("Crash ordering of a removal"). */
 import { faultPoint } from '../../core/faults';
-import { manifestKey } from '../../core/manifest';
 import { isKeepAll } from '../../core/retention';
 import type { CheckpointSummary } from '../../proto/gen/holdfast/v1/coordinator';
 import type { Context } from '../context';
@@ -71,7 +70,7 @@ async function decideAndDo(
   const decided = await context.removals.run(job, async () => {
     const decided = await decide(context, job);
     faultPoint('coordinator.gc.planned');
-    await dropVanished(context, decided);
+    for (const { ckptId } of decided.vanished) await context.catalog.remove(ckptId);
     let areRemoved = true;
     for (const { generation, kept, reason } of decided.decisions)
       if (!kept && !(await removeGeneration(context, job, generation, reason))) areRemoved = false;
@@ -81,18 +80,6 @@ async function decideAndDo(
   if (decided.sweep !== null) await sweepObjects(context, job, decided.sweep);
   if (decided.usage !== null) await context.usage.put(decided.usage);
   return { decided };
-}
-
-/** Of a removal that was interrupted: the catalog names what is not there any more. */
-async function dropVanished(
-  { catalog, store }: Context,
-  { job, decisions, summaries }: Decided,
-): Promise<void> {
-  const there = new Set(decisions.map(({ generation }) => generation.generation));
-  for (const { ckptId, generation } of summaries) {
-    if (there.has(generation) || (await store.stat(manifestKey(job, generation))) !== null) continue;
-    await catalog.remove(ckptId);
-  }
 }
 
 async function sweepObjects({ log, redis, store }: Context, job: string, plan: SweepPlan): Promise<void> {

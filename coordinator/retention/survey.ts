@@ -1,6 +1,6 @@
 /** What the store holds of a job, as retention and sweeps need it. Reads only. */
 import { toHoldfastError } from '../../core/errors';
-import { decodeManifest, jobManifestsPrefix, parseManifestKey } from '../../core/manifest';
+import { decodeManifest, jobManifestsPrefix, manifestKey, parseManifestKey } from '../../core/manifest';
 import { objectsOf } from '../../core/manifest-objects';
 import type { CheckpointSummary } from '../../proto/gen/holdfast/v1/coordinator';
 import type { Manifest } from '../../proto/gen/holdfast/v1/manifest';
@@ -14,6 +14,8 @@ export interface Survey {
   readonly pinned: ReadonlySet<number>;
   /** Generations whose manifests cannot be read (G5), with the problem. */
   readonly unreadable: ReadonlyMap<number, string>;
+  /** What the catalog knows and the store has no more: a removal was interrupted. */
+  readonly vanished: readonly CheckpointSummary[];
   readonly manifestBytes: number;
   /** Who the manifests say owns the job; null: there is none. */
   readonly uid: number | null;
@@ -40,6 +42,7 @@ export async function survey(
   const known = new Map(summaries.map((summary) => [summary.generation, summary]));
   const generations: Generation[] = [];
   const unreadable = new Map<number, string>();
+  const unlisted = new Set(summaries);
   let manifestBytes = 0;
   let uid: number | null = summaries[0]?.uid ?? null;
   for await (const { key, sizeBytes } of store.list(jobManifestsPrefix(job))) {
@@ -47,6 +50,7 @@ export async function survey(
     if (place === null) continue;
     manifestBytes += sizeBytes;
     const summary = known.get(place.generation);
+    if (summary !== undefined) unlisted.delete(summary);
     if (summary !== undefined && !withObjects) {
       generations.push({ ...summary, objects: new Map() });
       continue;
@@ -58,7 +62,12 @@ export async function survey(
       uid ??= manifest.header?.spec?.uid ?? null;
     }
   }
-  return { generations, unreadable, pinned: await pinnedOf(store, job), manifestBytes, uid };
+  const vanished: CheckpointSummary[] = [];
+  for (const summary of unlisted) {
+    if ((await store.stat(manifestKey(job, summary.generation))) === null) vanished.push(summary);
+    else unreadable.set(summary.generation, 'the store has its manifest, but does not list it');
+  }
+  return { generations, unreadable, vanished, pinned: await pinnedOf(store, job), manifestBytes, uid };
 }
 
 /** Or what is wrong with it. A store that does not answer says nothing about it. */

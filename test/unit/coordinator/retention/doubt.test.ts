@@ -80,3 +80,24 @@ test('an export that begins after the decision keeps its generation whole, howev
   await collect(context, JOB);
   expect(await unharmed()).toEqual([3]);
 });
+
+test('a generation that the store has, and does not list, is not taken for one that was removed', async () => {
+  await policy({ keepLast: 3 });
+  const { list } = store;
+  store.list = async function* (prefix) {
+    for await (const info of list.call(store, prefix)) if (info.key !== manifestKey(JOB, 2)) yield info;
+  };
+  for (let run = 0; run < 2; run++) {
+    expect(await collect(context, JOB)).toMatchObject({
+      decided: {
+        sweep: null,
+        damage: ['generation 2 cannot be read: the store has its manifest, but does not list it'],
+      },
+    });
+    clock.advance(GRACE_MS);
+  }
+  store.list = list;
+  await collect(context, JOB);
+  expect(await unharmed()).toEqual([1, 2, 3]);
+  expect(await context.catalog.list(JOB)).toHaveLength(3);
+});
