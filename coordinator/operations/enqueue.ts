@@ -23,7 +23,7 @@ export function newRecord(job: Job, request: OperationRequest, nowMs: number): O
   };
 }
 
-/** Of one job; more than a few help nobody, since they follow each other. */
+/** Of one job; more than a few help nobody, since they follow each other. Its automatic restart is not refused: nobody would ask again. */
 const MAX_OPEN = 8;
 
 /**
@@ -35,7 +35,8 @@ export async function enqueueOperation(
   job: Job,
   request: OperationRequest,
 ): Promise<string> {
-  if (context.operations.openOf(job.id).length >= MAX_OPEN) {
+  const isLimited = request.kind !== 'restart' || !request.automatic;
+  if (isLimited && context.operations.openOf(job.id).length >= MAX_OPEN) {
     const message = `${MAX_OPEN} operations of job ${job.id} are open already`;
     throw new HoldfastError('LIMIT_EXCEEDED', message, 'wait until they have ended');
   }
