@@ -7,7 +7,7 @@ import type { Context } from '../context';
 import { applyLoss, giveUp } from '../jobs/loss';
 import type { OperationRecord } from '../state/operations';
 import type { RestartRequest } from './prepare';
-import { noteFailedRestart } from './quarantine';
+import { noteFailedNode } from './quarantine';
 
 /** After KILL nothing of the job runs; its generations are as they were (C2). */
 export async function concludeFailedRestart(
@@ -19,7 +19,7 @@ export async function concludeFailedRestart(
   const { code = '', message = 'unknown' } = operation.error ?? {};
   const cause = `its restart from generation ${operation.generation} failed: ${message}`;
   if (isErrorCode(code))
-    await noteFailedRestart(context, operation.job, operation.generation, { code, message });
+    await noteFailedNode(context, operation.job, operation.generation, { code, message });
   const job = await jobs.update(operation.job, () => ({ trees: [], reason: cause }));
   // An attempt counts against the job's limit, so this ends.
   if (request.automatic) return applyLoss(context, job, cause);

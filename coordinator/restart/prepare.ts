@@ -35,7 +35,7 @@ export async function manifestFor(context: Context, job: Job, request: RestartRe
       if (error.code === 'NOT_FOUND') {
         removed.set(generation, error);
         context.decisions.note(job.id, 'restart', error.message);
-      } else if (!(await noteFailedRestart(context, job.id, generation, error))) throw thrown;
+      } else if (!(await noteFailedRestart(context, job.id, generation, error, false))) throw thrown;
     }
   }
 }

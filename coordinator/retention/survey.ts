@@ -1,6 +1,12 @@
 /** What the store holds of a job, as retention and sweeps need it. Reads only. */
 import { toHoldfastError } from '../../core/errors';
-import { decodeManifest, jobManifestsPrefix, manifestKey, parseManifestKey } from '../../core/manifest';
+import {
+  decodeManifest,
+  jobDataPrefix,
+  jobManifestsPrefix,
+  manifestKey,
+  parseManifestKey,
+} from '../../core/manifest';
 import { objectsOf } from '../../core/manifest-objects';
 import type { CheckpointSummary } from '../../proto/gen/holdfast/v1/coordinator';
 import type { Manifest } from '../../proto/gen/holdfast/v1/manifest';
@@ -24,7 +30,7 @@ export interface Survey {
 /** All data of the job; what else there may be below its prefix is not judged. Before the manifests are read (G6). */
 export async function listObjects(store: ObjectStore, job: string): Promise<ObjectInfo[]> {
   const objects: ObjectInfo[] = [];
-  for await (const object of store.list(`jobs/${job}/data/`)) objects.push(object);
+  for await (const object of store.list(jobDataPrefix(job))) objects.push(object);
   return objects;
 }
 

@@ -5,6 +5,7 @@ import { invoke } from '../../../core/rpc/handlers';
 import { JobState, type Operation } from '../../../proto/gen/holdfast/v1/coordinator';
 import { LiveMode, RestartPolicy } from '../../../proto/gen/holdfast/v1/manifest';
 import { FakeCluster, type User } from './support/cluster';
+import { loseObjects } from './support/collecting';
 
 let cluster: FakeCluster;
 let user: User;
@@ -126,6 +127,7 @@ describe('a generation that is to blame', () => {
     const policy = { restartPolicy: RestartPolicy.ANY_NODES, restartBackoffMs: 1 };
     const job = await user.submit({ nodes: ['n2'], ...policy });
     for (let i = 0; i < 2; i++) await user.checkpoint(job.id);
+    await loseObjects(cluster.store, job.id, 2);
     for (const name of ['n1', 'n3']) {
       agent(name).overrides.set('restore', (command) => {
         if (command.generation === 2) throw new HoldfastError('CORRUPT', 'pack 3 has another checksum');
@@ -159,6 +161,7 @@ describe('a generation that is to blame', () => {
     const job = await user.submit({ nodes: ['n1'] });
     await user.checkpoint(job.id);
     await user.checkpoint(job.id, true);
+    await loseObjects(cluster.store, job.id, 2);
     agent('n1').overrides.set('stage', (command) => {
       if (command.generation === 2) throw new HoldfastError('OBJECT_MISSING', 'pack 3 is gone');
       return agent('n1').perform(command);
