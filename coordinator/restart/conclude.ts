@@ -9,6 +9,12 @@ import type { OperationRecord } from '../state/operations';
 import type { RestartRequest } from './prepare';
 import { noteFailedNode } from './quarantine';
 
+export async function judgeFailedRestart(context: Context, { operation }: OperationRecord): Promise<void> {
+  const { code = '', message = 'unknown' } = operation.error ?? {};
+  if (isErrorCode(code))
+    await noteFailedNode(context, operation.job, operation.generation, { code, message });
+}
+
 /** After KILL nothing of the job runs; its generations are as they were (C2). */
 export async function concludeFailedRestart(
   context: Context,
@@ -16,10 +22,8 @@ export async function concludeFailedRestart(
   request: RestartRequest,
 ): Promise<void> {
   const { jobs, clock } = context;
-  const { code = '', message = 'unknown' } = operation.error ?? {};
+  const { message = 'unknown' } = operation.error ?? {};
   const cause = `its restart from generation ${operation.generation} failed: ${message}`;
-  if (isErrorCode(code))
-    await noteFailedNode(context, operation.job, operation.generation, { code, message });
   const job = await jobs.update(operation.job, () => ({ trees: [], reason: cause }));
   // An attempt counts against the job's limit, so this ends.
   if (request.automatic) return applyLoss(context, job, cause);
