@@ -49,8 +49,8 @@ export async function requestRestart(
   }
   const { nodes, outputPath, lazy } = request;
   const deadlineMs = deadlineOf(request, nowMs);
-  const asked = { ckptId, nodes, outputPath, lazy, automatic: false, notBeforeMs: 0, deadlineMs };
-  return enqueueOperation(context, job, { kind: 'restart', ...asked });
+  const asked = { ckptId, nodes, outputPath, lazy, notBeforeMs: 0, deadlineMs };
+  return enqueueOperation(context, job, { kind: 'restart', ...asked, automatic: false, drains: false });
 }
 
 async function sourceOf(

@@ -26,7 +26,7 @@ export async function concludeFailedRestart(
   const cause = `its restart from generation ${operation.generation} failed: ${message}`;
   const job = await jobs.update(operation.job, () => ({ trees: [], reason: cause }));
   // An attempt counts against the job's limit, so this ends.
-  if (request.automatic) return applyLoss(context, job, cause);
+  if (request.automatic || request.drains) return applyLoss(context, job, cause);
   await jobs.update(job.id, () => ({ state: JobState.STOPPED, endedMs: clock.wallMs() }));
 }
 

@@ -71,9 +71,10 @@ export async function placementsFor(
       requested: request.nodes,
       preferred: job.spec?.nodes ?? [],
       // The policy limits what the coordinator does by itself, not what a user asks for.
-      policy: request.automatic
-        ? (job.spec?.restartPolicy ?? RestartPolicy.UNSPECIFIED)
-        : RestartPolicy.ANY_NODES,
+      policy:
+        request.automatic || request.drains
+          ? (job.spec?.restartPolicy ?? RestartPolicy.UNSPECIFIED)
+          : RestartPolicy.ANY_NODES,
       load: loadOf(context, job.id),
       drained: drains.nodes,
     });

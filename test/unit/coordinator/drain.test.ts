@@ -50,7 +50,7 @@ describe('a drained node', () => {
   });
 
   test('is left by its jobs when that was asked for, from just that checkpoint', async () => {
-    const job = await user.submit({ nodes: ['n1'] });
+    const job = await user.submit({ nodes: ['n1'], restartPolicy: RestartPolicy.ANY_NODES });
     await user.member(job.id, 'n2');
     await drain(root, 'n2', true);
     const now = await user.untilJob(job.id, ({ state, incarnation }) => {
@@ -67,13 +67,39 @@ describe('a drained node', () => {
   });
 
   test('keeps a job that no other node can take: it runs on', async () => {
-    const job = await user.submit({ nodes: ['n1'] });
+    const job = await user.submit({ nodes: ['n1'], restartPolicy: RestartPolicy.ANY_NODES });
     for (const node of ['n2', 'n3']) await user.member(job.id, node);
     await drain(root, 'n2', true);
     const restart = await operationOf(job.id, ({ kind, endedMs }) => /RESTART/.test(kind) && endedMs > 0);
     expect(restart).toMatchObject({ phase: 'ABORTED', error: { code: 'NO_CAPABLE_NODE' } });
     expect(restart.error?.message).toContain('n2: it is drained');
     expect(await user.job(job.id)).toMatchObject({ state: JobState.RUNNING, incarnation: 1 });
+  });
+
+  test('keeps a job that nobody may restart unasked, checkpointed', async () => {
+    const job = await user.submit({ nodes: ['n2'], restartPolicy: RestartPolicy.NEVER });
+    const [operation = ''] = await drain(root, 'n2', true);
+    expect(await user.ended(operation)).toMatchObject({ phase: 'DONE' });
+    await user.untilJob(job.id, ({ lastGeneration }) => lastGeneration === 1);
+    expect(await decisions(job.id)).toContain(
+      "drain: node n2 is drained, but the job's restart policy is never",
+    );
+    expect(await user.job(job.id)).toMatchObject({ state: JobState.RUNNING, incarnation: 1 });
+  });
+
+  test('is left by a job that fails on its new node at first: its policy says what follows', async () => {
+    const policy = { restartPolicy: RestartPolicy.ANY_NODES, restartBackoffMs: 1 };
+    const job = await user.submit({ nodes: ['n2'], ...policy });
+    let failures = 0;
+    for (const name of ['n1', 'n3']) {
+      agent(name).overrides.set('restore', (command) => {
+        if (failures++ === 0) throw new HoldfastError('TIMEOUT', 'too slow');
+        return agent(name).perform(command);
+      });
+    }
+    await drain(root, 'n2', true);
+    await user.untilJob(job.id, ({ state, incarnation }) => state === JobState.RUNNING && incarnation === 3);
+    expect(failures).toBe(2);
   });
 
   test('stays drained when the coordinator is restarted', async () => {

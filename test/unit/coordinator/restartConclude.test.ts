@@ -19,7 +19,8 @@ test('an end that could not be stored is entered again, and has its consequences
   const { catalog, jobs } = context;
   const spec = { restartPolicy: RestartPolicy.ANY_NODES };
   await jobs.put(Job.fromPartial({ id: JOB, spec, state: JobState.RESTARTING, lastGeneration: 3 }));
-  await catalog.add(CheckpointSummary.fromPartial({ ckptId: 17, job: JOB, generation: 3 }));
+  for (const generation of [2, 3])
+    await catalog.add(CheckpointSummary.fromPartial({ ckptId: generation, job: JOB, generation }));
   const queued: OperationRecord[] = [];
   let refused = 0;
   const operations = {
@@ -38,7 +39,7 @@ test('an end that could not be stored is entered again, and has its consequences
   } as unknown as Context;
   const request: RestartRequest = {
     ...{ kind: 'restart', ckptId: null, nodes: [], outputPath: '', lazy: false, automatic: true },
-    ...{ notBeforeMs: 0, deadlineMs: null },
+    ...{ drains: false, notBeforeMs: 0, deadlineMs: null },
   };
   const operation = Operation.fromPartial({ id: 'o-1', job: JOB, generation: 3, epoch: 9, phase: 'RESTORE' });
   const record = { operation, request, nodes: ['n1'], manifest: null, hasReleased: false };
@@ -46,6 +47,9 @@ test('an end that could not be stored is entered again, and has its consequences
   const failure = { code: 'CRIU_FAILED', message: 'criu said no', remedy: '' } as const;
   expect(await runner.resume(failure)).toMatchObject({ operation: { phase: 'ABORTED' } });
   expect(refused).toBe(2);
-  expect(await catalog.list(JOB)).toMatchObject([{ failedRestarts: 1, quarantine: '' }]);
+  expect(await catalog.list(JOB)).toMatchObject([
+    { failedRestarts: 0 },
+    { failedRestarts: 1, quarantine: '' },
+  ]);
   expect(queued).toHaveLength(1);
 });
