@@ -24,7 +24,7 @@ import {
   restartMachine,
 } from './machine';
 import type { Placement } from './planner';
-import { manifestFor, placementsFor, type RestartRequest } from './prepare';
+import { manifestWhenThere, placementsFor, type RestartRequest } from './prepare';
 import { noteGoodRestart } from './quarantine';
 import { sendPhase } from './send';
 import { stagesFor } from './stage';
@@ -79,7 +79,7 @@ export class RestartRunner {
     const { signal } = this.#planning;
     const job = context.jobs.get(this.record.operation.job);
     await context.operations.put(this.record);
-    this.#manifest = await manifestFor(context, job, this.request);
+    this.#manifest = await manifestWhenThere(context, job, this.request, signal);
     this.#placements = await placementsFor(context, job, this.#manifest, this.request, signal);
     faultPoint('coordinator.restart.plan');
 
