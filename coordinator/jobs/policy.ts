@@ -30,7 +30,7 @@ export function decideAfterLoss(job: Job, cause: string, choice: GenerationChoic
 }
 
 const DEFAULT_BACKOFF_MS = 10_000;
-const MAX_BACKOFF_MS = 10 * 60_000;
+export const MAX_BACKOFF_MS = 10 * 60_000;
 
 /** A restart that did not live to its next checkpoint is tried again later each time. */
 export function backoffMs(restartsSinceCommit: number, firstMs: number): number {

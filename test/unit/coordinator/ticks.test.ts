@@ -245,6 +245,30 @@ test('the same interval from other figures is no decision worth keeping', async 
   expect(await site.decisions('j-1')).toHaveLength(2);
 });
 
+test.each<[string, Partial<JobSpec>]>([
+  ['an interval', { intervalMs: 10 * MINUTE }],
+  ['a calendar', { cron: '*/10 * * * *' }],
+  ['an adaptive one', { adaptive: true }],
+])('a clock that is set back stops no schedule: %s', async (_, spec) => {
+  clock.advance(10 * HOUR);
+  await site.run('j-1', spec);
+  await site.ring('j-1');
+  await site.end('j-1', { heldMs: 1, durationMs: 1000 });
+  clock.setBack(3 * HOUR);
+  clock.advance(MINUTE);
+  const { dueMs, atMs } = site.rings.get('j-1') ?? { dueMs: 0, atMs: 0 };
+  expect(dueMs - clock.wallMs()).toBeLessThanOrEqual(10 * MINUTE);
+  expect(atMs).toBeGreaterThanOrEqual(dueMs);
+  expect(await site.ring('j-1')).toHaveProperty('operation');
+});
+
+test('a ring that was lost rings again', async () => {
+  await site.run('j-1', { intervalMs: 10 * MINUTE });
+  site.rings.clear();
+  clock.advance(12 * MINUTE);
+  expect(await site.ring('j-1')).toHaveProperty('operation');
+});
+
 test('jobs that are due together begin one after the other', async () => {
   for (const id of ['j-1', 'j-2', 'j-3']) await site.run(id, { intervalMs: HOUR });
   const starts = ['j-1', 'j-2', 'j-3'].map((id) => (site.next(id)?.startMs ?? 0) - clock.wallMs() - HOUR);
@@ -298,7 +322,9 @@ test.each([
   ['2026-03-28T12:00Z', ['2026-03-29T01:30Z', '2026-03-30T01:30Z', '2026-03-31T01:30Z']],
   ['2026-10-23T12:00Z', ['2026-10-24T01:30Z', '2026-10-25T02:30Z', '2026-10-26T02:30Z']],
 ])('a calendar holds across a change of the clock and restarts, from %s', async (from, expected) => {
+  site.stop();
   clock.advance(Date.parse(from) - clock.wallMs());
+  site = await Site.start();
   await site.run('j-1', { cron: '30 3 * * *', timeZone: 'Europe/Berlin' });
   const made: string[] = [];
   for (let day = 0; day < expected.length; day++) {
