@@ -1,4 +1,6 @@
 /** Nodes taken out of service, generations put into quarantine, deadlines: through the whole coordinator. */
+import type { Context } from '../../../coordinator/context';
+import { undrainNode } from '../../../coordinator/drain/drain';
 import { HoldfastError } from '../../../core/errors';
 import { manifestKey } from '../../../core/manifest';
 import { invoke } from '../../../core/rpc/handlers';
@@ -115,6 +117,14 @@ describe('a drained node', () => {
     await expect(drain(user, 'n2')).rejects.toMatchObject({ code: 'PERMISSION_DENIED' });
     await expect(drain(root, 'n9')).rejects.toMatchObject({ code: 'NOT_FOUND' });
   });
+});
+
+test('a drained node that has not registered since the coordinator’s start can be opened again', async () => {
+  const removed: string[] = [];
+  const drains = { find: () => ({ reason: '' }), remove: async (node: string) => removed.push(node) };
+  const context = { drains, fleet: { node: () => undefined }, log: { info: () => undefined } };
+  await undrainNode(context as unknown as Context, 'n2');
+  expect(removed).toEqual(['n2']);
 });
 
 test('checkpoints beyond the limit wait, but for those that must not', async () => {
