@@ -1,5 +1,6 @@
 /** Retention, pins, garbage and usage for one caller: who may, then what. */
 import { HoldfastError } from '../../core/errors';
+import { manifestKey } from '../../core/manifest';
 import { KEEP_ALL } from '../../core/retention';
 import type { Identity } from '../../core/rpc/identity';
 import { isRoot } from '../../core/rpc/identity';
@@ -62,6 +63,8 @@ export async function pinCheckpoint(
   return removals.run(job, async () => {
     const summary = { ...(await catalog.get(ckptId)), pinned };
     const { generation } = summary;
+    if (pinned && (await store.stat(manifestKey(job, generation))) === null)
+      throw new HoldfastError('NOT_FOUND', `checkpoint ${ckptId} does not exist any more: it was removed`);
     if (pinned) await pin(store, job, generation, { uid: identity.uid, atMs: clock.wallMs() });
     else await unpin(store, job, generation);
     await catalog.add(summary);

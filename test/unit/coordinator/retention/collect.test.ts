@@ -192,6 +192,13 @@ describe('with the usual settings', () => {
     expect(await listed()).toEqual([2]);
   });
 
+  test('what is not there any more cannot be pinned', async () => {
+    await startJob({}, 2);
+    await cluster.store.delete(manifestKey(job.id, 1));
+    await expect(pinned(user, 1)).rejects.toMatchObject({ code: 'NOT_FOUND' });
+    expect(await keysBelow(cluster.store, 'pins/')).toEqual([]);
+  });
+
   test('what nobody names is found and reported, also of unknown jobs, and deleted after the grace', async () => {
     await startJob({}, 1);
     const stranger = 'j-000000000000';
