@@ -87,10 +87,11 @@ function decisionsFor(
 ): Decision[] {
   const { clock, jobs } = context;
   const job = jobs.find(id);
-  if (job === undefined) {
-    const reason = 'the job is not in the catalog: rebuild it';
-    return found.generations.map((generation) => ({ generation, kept: true, reason, freedBytes: 0 }));
-  }
+  const keepAll = (reason: string) =>
+    found.generations.map((generation) => ({ generation, kept: true, reason, freedBytes: 0 }));
+  if (job === undefined) return keepAll('the job is not in the catalog: rebuild it');
+  const [unreadable] = found.unreadable.keys();
+  if (unreadable !== undefined) return keepAll(`generation ${unreadable} cannot be read: in doubt all stay`);
   return planRetention({
     policy: policyOf(context, job).policy,
     generations: found.generations,

@@ -101,3 +101,13 @@ test('a generation that the store has, and does not list, is not taken for one t
   expect(await unharmed()).toEqual([1, 2, 3]);
   expect(await context.catalog.list(JOB)).toHaveLength(3);
 });
+
+test('beside a manifest that cannot be read no other generation is removed', async () => {
+  await policy({ keepLast: 1 });
+  await store.put(manifestKey(JOB, 2), Buffer.from('{'));
+  const outcome = await collect(context, JOB);
+  expect(outcome).toMatchObject({
+    decided: { decisions: [1, 3].map((generation) => ({ generation: { generation }, kept: true })) },
+  });
+  expect(store.objects.has(manifestKey(JOB, 1))).toBe(true);
+});
