@@ -38,7 +38,7 @@ export function whySkipped(
 export async function collect(context: Context, job: string): Promise<Outcome> {
   const skipped = whySkipped(context, job, false);
   if (skipped !== null) return { skipped };
-  return context.locks.run(job, () => decideAndDo(context, job, decideAll));
+  return deleted(context, job, await context.locks.run(job, () => decideAndDo(context, job, decideAll)));
 }
 
 /**
@@ -52,12 +52,13 @@ export async function collectAfterCommit(
 ): Promise<void> {
   const { jobs, locks, usage } = context;
   const { job } = summary;
-  await locks.run(job, async () => {
+  const outcome = await locks.run(job, async () => {
     await usage.addCommitted(summary);
-    if (isSweepDue) await decideAndDo(context, job, decideAll);
-    else if (!isKeepAll(policyOf(context, jobs.get(job)).policy))
-      await decideAndDo(context, job, decideGenerations);
+    if (isSweepDue) return decideAndDo(context, job, decideAll);
+    if (isKeepAll(policyOf(context, jobs.get(job)).policy)) return null;
+    return decideAndDo(context, job, decideGenerations);
   });
+  if (outcome !== null) await deleted(context, job, outcome);
 }
 
 async function decideAndDo(
@@ -77,15 +78,26 @@ async function decideAndDo(
     // What stayed names objects that the plan takes for garbage (G2).
     return areRemoved ? decided : { ...decided, sweep: null, usage: null };
   });
-  if (decided.sweep !== null) await sweepObjects(context, job, decided.sweep);
+  if (decided.sweep !== null) await condemn(context, job, decided.sweep);
+  // What is deleted next is not in it.
   if (decided.usage !== null) await context.usage.put(decided.usage);
   return { decided };
 }
 
-async function sweepObjects({ log, redis, store }: Context, job: string, plan: SweepPlan): Promise<void> {
+async function condemn({ redis }: Context, job: string, plan: SweepPlan): Promise<void> {
   await unmark(redis, job, plan.staleMarks);
   await mark(redis, job, plan.condemn);
   faultPoint('coordinator.gc.condemned');
+}
+
+/** Without the job's lock: garbage stays garbage (G2), and there may be much of it. */
+async function deleted(context: Context, job: string, outcome: Outcome): Promise<Outcome> {
+  if ('decided' in outcome && outcome.decided.sweep !== null)
+    await deleteObjects(context, job, outcome.decided.sweep);
+  return outcome;
+}
+
+async function deleteObjects({ log, redis, store }: Context, job: string, plan: SweepPlan): Promise<void> {
   const keys = plan.remove.map(({ key }) => key);
   const next = keys.values();
   const worker = async () => {

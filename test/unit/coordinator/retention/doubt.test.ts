@@ -1,4 +1,4 @@
-/** Where something changes, or contradicts itself, between a decision and what is done: all stays. */
+/** What sweeps do when something changes, or contradicts itself, between a decision and what is done. */
 import { summaryOf } from '../../../../coordinator/catalog/rebuild';
 import type { Context } from '../../../../coordinator/context';
 import { collect } from '../../../../coordinator/retention/collect';
@@ -110,4 +110,19 @@ test('beside a manifest that cannot be read no other generation is removed', asy
     decided: { decisions: [1, 3].map((generation) => ({ generation: { generation }, kept: true })) },
   });
   expect(store.objects.has(manifestKey(JOB, 1))).toBe(true);
+});
+
+test('while garbage is deleted nobody waits for the job’s lock', async () => {
+  await policy({ keepLast: 1 });
+  await collect(context, JOB);
+  clock.advance(GRACE_MS);
+  const remove = store.delete.bind(store);
+  const isFree: boolean[] = [];
+  store.delete = async (key) => {
+    isFree.push(!context.locks.isBusy(JOB));
+    await remove(key);
+  };
+  await collect(context, JOB);
+  expect(isFree).toEqual([true, true, true, true]);
+  expect(await differences(store)).toEqual({ missing: [], garbage: [] });
 });
