@@ -23,7 +23,7 @@ import { quotaOf } from '../retention/quota';
 import { removeGeneration } from '../retention/remove';
 import { isUneventful, reportDecisions, reportOf } from '../retention/report';
 import { storedJobs } from '../retention/schedule';
-import { policyOf } from '../retention/settings';
+import { policyOf, savePolicy } from '../retention/settings';
 import { survey } from '../retention/survey';
 import { sumByUser } from '../retention/usage';
 import { maySee, ownerOf, requireOwnCheckpoint, requireOwnJob } from './authorize';
@@ -44,9 +44,10 @@ export async function setRetention(
   identity: Identity,
   { job: id, policy }: SetRetentionRequest,
 ): Promise<SetRetentionResponse> {
-  const { jobs, log } = context;
+  const { jobs, log, store } = context;
   const { spec } = requireOwnJob(identity, jobs.get(id));
   const checked = checkRetention(policy);
+  await savePolicy(store, id, checked);
   const job = await jobs.update(id, () => ({ spec: spec && { ...spec, retention: checked } }));
   log.info({ job: id, uid: identity.uid, policy: checked ?? KEEP_ALL }, 'retention policy set');
   return policyOf(context, job);
