@@ -192,6 +192,24 @@ describe('with the usual settings', () => {
     expect(await listed()).toEqual([2]);
   });
 
+  test('a policy that was set after the last commit survives a loss of Redis, and so does a deadline', async () => {
+    const deadlineMs = Date.now() + DAY_MS;
+    job = await user.submit({ nodes: ['n1'], retention: { ...KEEP_ALL, keepLast: 9 }, deadlineMs });
+    await take(1);
+    await setPolicy(user, job.id, { keepLast: 5 });
+    await cluster.stopCoordinator();
+    await rm(join(cluster.directory, 'state'), { recursive: true });
+    await cluster.startCoordinator();
+    expect(await user.job(job.id)).toMatchObject({ deadlineMs, spec: { retention: { keepLast: 5 } } });
+  });
+
+  test('what is not there any more cannot be pinned', async () => {
+    await startJob({}, 2);
+    await cluster.store.delete(manifestKey(job.id, 1));
+    await expect(pinned(user, 1)).rejects.toMatchObject({ code: 'NOT_FOUND' });
+    expect(await keysBelow(cluster.store, 'pins/')).toEqual([]);
+  });
+
   test('what nobody names is found and reported, also of unknown jobs, and deleted after the grace', async () => {
     await startJob({}, 1);
     const stranger = 'j-000000000000';
