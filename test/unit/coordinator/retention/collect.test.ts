@@ -59,7 +59,9 @@ async function until(isTrue: () => Promise<boolean>): Promise<void> {
 async function settled(): Promise<void> {
   await until(async () => {
     const measured = (await usage(user)).jobs.find((each) => each.job === job.id);
-    const isCounted = (measured?.generations ?? 0) >= (await listed()).length;
+    const [inCatalog, inStore] = [await listed(), await generationsOf(cluster.store)];
+    // The catalog follows the store: a removal is over when both agree.
+    const isCounted = (measured?.generations ?? 0) >= inCatalog.length && inCatalog.length === inStore.length;
     return isCounted && (await explain(user, job.id)).every(({ kept }) => kept);
   });
 }
