@@ -9,6 +9,7 @@
  *   big N      map N MiB of half-random words           -> "big"
  *   drop       unmap what `big` mapped                 -> "dropped"
  *   drop huge  give the huge page back                 -> "dropped"
+ *   guard file make the map of the file a guard region -> "guarded"
  *   page out   ask for the anonymous pages to be swapped -> "paged out"
  *   same N     map N MiB, every page alike             -> "same"
  *   touch N    write every sixteenth page of `big`, from the Nth on -> "touched"
@@ -274,6 +275,9 @@ int main(int argc, char **argv)
 		} else if (!strcmp(line, "drop huge\n")) {
 			madvise((void *)regions[HUGE_PAGES].address, regions[HUGE_PAGES].pages * PAGE, MADV_DONTNEED);
 			puts("dropped");
+		} else if (!strcmp(line, "guard file\n")) {
+			madvise((void *)regions[FILE_PRIVATE].address, regions[FILE_PRIVATE].pages * PAGE, MADV_GUARD_INSTALL);
+			puts("guarded");
 		} else if (!strcmp(line, "page out\n")) {
 			madvise((void *)regions[ANONYMOUS].address, regions[ANONYMOUS].pages * PAGE, MADV_PAGEOUT);
 			puts("paged out");

@@ -66,6 +66,17 @@ test('after a rollback everything of the attempt is stored again, and a commit k
   ).toBe(true);
 });
 
+// Write-protection of such a map would have the kernel try for ever.
+test('a tracked process can put guards into a private map of a file', async () => {
+  const victim = await program.start();
+  await victim.ask('fill', 'filled');
+  const generations = new Generations();
+  await capture(generations, victim);
+  generations.ledger.commit();
+  await capture(generations, victim);
+  await victim.ask('guard file', 'guarded');
+});
+
 test('a second attempt at the same time is refused', async () => {
   const victim = await bigVictim(1);
   const generations = new Generations();
