@@ -6,7 +6,7 @@ namespace holdfast {
 
 bool PageWork::joins(const Batch& batch, const StaleRun& run) const {
   if (batch.pages == 0) return true;
-  return run.space == batch.space && run.kind == batch.kind && pids_[next_] == batch.pid && taken_ == 0 &&
+  return run.space == batch.space && run.kind == batch.kind && run.huge_tlb == batch.huge_tlb && pids_[next_] == batch.pid && taken_ == 0 &&
          run.run.pages < batch_pages_;
 }
 
@@ -17,6 +17,7 @@ Batch PageWork::take() {
     batch.pid = pids_[next_];
     batch.space = from.space;
     batch.kind = from.kind;
+    batch.huge_tlb = from.huge_tlb;
     const uint64_t pages = std::min<uint64_t>(from.run.pages - taken_, batch_pages_ - batch.pages);
     batch.runs.push_back({from.run.address + taken_ * page_size(), pages});
     batch.pages += pages;
