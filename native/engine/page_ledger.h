@@ -34,12 +34,10 @@ struct TrackedSpace {
   uint64_t looked_at = 0;  // the attempt of the last survey while it ran
   bool untracked = false;  // once it was said of the process, for ever
 
-  // Whether what was read is compared with what is stored, by fingerprints, since the kernel's word is not enough. A private
-  // map of a file keeps the mark of a page that was dropped, and gives it to the copy that takes its place; the store that
-  // made the kernel copy comes after that, and a thread can be stopped between the two. Who writes to shared memory,
-  // and how, no process's page tables tell.
-  bool is_compared(MapKind kind) const {
-    return untracked || kind != MapKind::Anonymous || tracker.method() == TrackMethod::Fingerprint;
+  // Whether what was read is compared with what is stored, by fingerprints, since the kernel's word is not enough, or not asked for
+  // (can_be_tracked). Who writes to shared memory, and how, no process's page tables tell.
+  bool is_compared(MapKind kind, bool huge_tlb) const {
+    return untracked || !can_be_tracked(kind, huge_tlb) || tracker.method() == TrackMethod::Fingerprint;
   }
 };
 

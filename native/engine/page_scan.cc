@@ -183,10 +183,8 @@ void PageScan::refill_by_scan() {
   }
   for (int i = 0; i < count; i++) {
     // A page of a file map that is not present may have been dropped: then the kernel keeps a mark there, which looks
-    // like a page in the swap, and the map shows the file's page again. So it does where a huge page was (MADV_DONTNEED), and
-    // the map shows zeros. To read tells which it is.
-    const bool keeps_mark = map_.kind != MapKind::Anonymous || map_.huge_tlb;
-    const bool certain = !keeps_mark || (regions[i].categories & kIsPresent) != 0;
+    // like a page in the swap, and the map shows the file's page again.
+    const bool certain = map_.kind == MapKind::Anonymous || (regions[i].categories & kIsPresent) != 0;
     const bool unwritten = write_protect_ && certain && (regions[i].categories & kIsWritten) == 0;
     append(found_, {regions[i].start, (regions[i].end - regions[i].start) / page_size(), unwritten});
   }

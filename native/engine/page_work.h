@@ -22,6 +22,7 @@ struct StaleRun {
 struct Batch {
   TrackedSpace* space;
   MapKind kind;
+  bool huge_tlb;
   std::vector<PageRun> runs;
   uint64_t pages;
   int pid;  // to read them from

@@ -83,7 +83,7 @@ class Surveyor {
   void note(TrackedSpace& space, SurveyedMap& map, const PageRun& run, bool unwritten) {
     append(map.present, run);
     result_.present_pages += run.pages;
-    const bool compared = space.is_compared(map.map.kind);
+    const bool compared = space.is_compared(map.map.kind, map.map.huge_tlb);
     if (!unwritten || (frozen_ && compared)) {
       stale(space, map.map, run);
       // Else the fingerprints tell, once the pages have been read.

@@ -11,6 +11,7 @@
  *   drop huge  give the huge page back                 -> "dropped"
  *   guard file make the map of the file a guard region -> "guarded"
  *   page out   ask for the anonymous pages to be swapped -> "paged out"
+ *   move away  mremap the second half of `big`         -> "moved"; back: move back
  *   same N     map N MiB, every page alike             -> "same"
  *   touch N    write every sixteenth page of `big`, from the Nth on -> "touched"
  *   edge N     write a page of each 128 KiB of `big` but every eighth -> "touched"
@@ -179,6 +180,12 @@ static void map_big(uint64_t mib)
 	puts("big");
 }
 
+static void move_half(char *from, char *to)
+{
+	mremap(from, big_bytes / 2, big_bytes / 2, MREMAP_MAYMOVE | MREMAP_FIXED, to);
+	puts("moved");
+}
+
 static void map_same(uint64_t mib)
 {
 	char *same = mmap((void *)0x310000000000, mib * MIB, PROT_READ | PROT_WRITE,
@@ -281,6 +288,10 @@ int main(int argc, char **argv)
 		} else if (!strcmp(line, "page out\n")) {
 			madvise((void *)regions[ANONYMOUS].address, regions[ANONYMOUS].pages * PAGE, MADV_PAGEOUT);
 			puts("paged out");
+		} else if (!strcmp(line, "move away\n")) {
+			move_half(big + big_bytes / 2, (char *)0x320000000000);
+		} else if (!strcmp(line, "move back\n")) {
+			move_half((char *)0x320000000000, big + big_bytes / 2);
 		} else if (!strncmp(line, "same ", 5)) {
 			map_same(strtoul(line + 5, NULL, 10));
 		} else if (!strncmp(line, "touch ", 6)) {

@@ -53,6 +53,10 @@ testUnless(hugePages.whyNot)(
     expect(pagesAt(await capture(generations, victim), HUGE)).toBe(512);
     generations.ledger.commit();
     await victim.ask('drop huge', 'dropped');
+    // With the page away, and with a new one in its place that was only read.
+    expect(pagesAt(await capture(generations, victim), HUGE)).toBe(0);
+    generations.ledger.rollback();
+    await victim.sums();
     expect(pagesAt(await capture(generations, victim), HUGE)).toBe(0);
   },
 );
