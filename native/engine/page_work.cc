@@ -4,7 +4,6 @@
 
 namespace holdfast {
 
-<<<<<<< HEAD
 PageWork::Window PageWork::window_of(const StaleRun& run, uint64_t address) const {
   return {run.map_start, (address - run.map_start) / page_size() / batch_pages_};
 }
@@ -18,15 +17,9 @@ PageRun PageWork::next_piece() const {
 
 bool PageWork::joins(const Batch& batch, const Window& window, const PageRun& piece) const {
   const StaleRun& run = runs_[next_];
-  if (run.space != batch.space || run.kind != batch.kind || pids_[next_] != batch.pid) return false;
+  if (run.space != batch.space || run.kind != batch.kind || run.huge_tlb != batch.huge_tlb || pids_[next_] != batch.pid) return false;
   if (batch.pages + piece.pages > batch_pages_) return false;
   return window_of(run, piece.address) == window || (!run.whole && piece.pages < batch_pages_);
-=======
-bool PageWork::joins(const Batch& batch, const StaleRun& run) const {
-  if (batch.pages == 0) return true;
-  return run.space == batch.space && run.kind == batch.kind && run.huge_tlb == batch.huge_tlb && pids_[next_] == batch.pid && taken_ == 0 &&
-         run.run.pages < batch_pages_;
->>>>>>> random
 }
 
 Batch PageWork::take() {
@@ -40,17 +33,10 @@ Batch PageWork::take() {
     batch.pid = pids_[next_];
     batch.space = from.space;
     batch.kind = from.kind;
-<<<<<<< HEAD
+    batch.huge_tlb = from.huge_tlb;
     batch.runs.push_back(piece);
     batch.pages += piece.pages;
     taken_ += piece.pages;
-=======
-    batch.huge_tlb = from.huge_tlb;
-    const uint64_t pages = std::min<uint64_t>(from.run.pages - taken_, batch_pages_ - batch.pages);
-    batch.runs.push_back({from.run.address + taken_ * page_size(), pages});
-    batch.pages += pages;
-    taken_ += pages;
->>>>>>> random
     if (taken_ == from.run.pages) {
       next_++;
       taken_ = 0;
