@@ -3,10 +3,10 @@
  * what was captured is restored into processes, and these are compared.
  * HOLDFAST_TEST_SEED replays the decisions of a run, HOLDFAST_TEST_ATTEMPTS makes it longer.
  */
-import { takeHugePages, takeSwap } from '../../harness/machineMemory';
-import { buildHollow } from './hollow';
-import { buildMutator, type Mutators } from './mutators';
-import { RandomRun } from './random-run';
+import { takeHugePages, takeSwap } from '../harness/machineMemory';
+import { buildHollow } from '../unit/engine/hollow';
+import { buildMutator, type Mutators } from '../unit/engine/mutators';
+import { RandomRun } from '../unit/engine/random-run';
 
 const seed = Number(process.env.HOLDFAST_TEST_SEED ?? Math.floor(Math.random() * 2 ** 31));
 const attempts = Number(process.env.HOLDFAST_TEST_ATTEMPTS ?? 150);

@@ -1,12 +1,12 @@
 /** Memory that a machine has only if it was given some: huge pages, and pages in the swap. */
-import { startFill } from '../../../native';
-import { takeHugePages, takeSwap } from '../../harness/machineMemory';
-import { testUnless } from '../../harness/testUnless';
-import { type Generation, Generations } from './capture-all';
-import { bodyOf } from './compare';
-import { indexBody, readMaps } from './format';
-import { privateMapsOf } from './shadow';
-import { buildVictim, type Victim } from './victim';
+import { startFill } from '../../native';
+import { takeHugePages, takeSwap } from '../harness/machineMemory';
+import { testUnless } from '../harness/testUnless';
+import { type Generation, Generations } from '../unit/engine/capture-all';
+import { bodyOf } from '../unit/engine/compare';
+import { indexBody, readMaps } from '../unit/engine/format';
+import { privateMapsOf } from '../unit/engine/shadow';
+import { buildVictim, type Victim } from '../unit/engine/victim';
 
 const HUGE = 0x150000000000;
 const ANONYMOUS = 0x100000000000;
