@@ -1,5 +1,5 @@
 /**
- * Four projects, named after their folders under test/. `checks` and `unit` run in parallel; `contract` and
+ * Five projects, named after their folders under test/. `checks` and `unit` run in parallel; `machine` (takes huge pages and swap), `contract` and
  * `e2e` start servers, simulated nodes and measurements, so their files run one after the other.
  */
 const common = {
@@ -34,5 +34,11 @@ const serial = {
 module.exports = {
   maxWorkers: 2,
   testTimeout: 30_000,
-  projects: [project('checks'), project('unit'), project('contract', serial), project('e2e', serial)],
+  projects: [
+    project('checks'),
+    project('unit'),
+    project('machine', serial),
+    project('contract', serial),
+    project('e2e', serial),
+  ],
 };

@@ -12,6 +12,7 @@ import type { UploadRate } from './memory/uploadRate';
 import type { AgentOptions } from './options';
 import type { LazyTrees } from './restart/lazyTrees';
 import type { RunDirectory } from './runDirectory';
+import type { SessionPriority } from './sessionPriority';
 import type { Trees } from './trees';
 
 export interface AgentContext {
@@ -29,4 +30,5 @@ export interface AgentContext {
   readonly uploadLimit: UploadLimit;
   readonly keyRing: KeyRing;
   readonly memories: TreeMemories;
+  readonly priority: SessionPriority;
 }

@@ -30,6 +30,7 @@ import { LazyTrees } from './restart/lazyTrees';
 import { RunDirectory } from './runDirectory';
 import { Connection } from './session/connection';
 import { Dispatcher } from './session/dispatcher';
+import { SessionPriority } from './sessionPriority';
 import { sweep } from './sweep';
 import { Telemetry } from './telemetry/telemetry';
 import { Trees } from './trees';
@@ -107,6 +108,7 @@ export async function startAgent(input: AgentOptionsInput): Promise<Agent> {
     uploadLimit: new UploadLimit(options.maxUploadBytesPerS),
     keyRing: openKeyRing(options),
     memories: new TreeMemories(options.tracker),
+    priority: new SessionPriority(options.nice),
   };
   await telemetry.watch(context, options.metrics);
   await sweep(context);

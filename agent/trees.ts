@@ -34,6 +34,8 @@ const treeFile = z.object({
   rootProgram: z.string(),
   /** Whether the tree lives in a cell of ours. */
   inCell: z.boolean(),
+  /** The restart that brought it to life: the generation that it came from, and the restart's own epoch. */
+  restored: z.object({ generation: z.number().int(), epoch: z.number().int() }).optional(),
 });
 
 export type TreeRecord = z.infer<typeof treeFile>;

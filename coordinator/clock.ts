@@ -10,15 +10,32 @@ export interface Clock {
   every(periodMs: number, run: () => void): () => void;
 }
 
+/** Node runs longer timers at once. */
+const MAX_TIMER_MS = 2 ** 31 - 1;
+
+function after(delayMs: number, run: () => void): () => void {
+  let timer: NodeJS.Timeout;
+  const wait = (leftMs: number) => {
+    const stepMs = Math.min(leftMs, MAX_TIMER_MS);
+    timer = setTimeout(() => (leftMs > stepMs ? wait(leftMs - stepMs) : run()), stepMs);
+  };
+  wait(delayMs);
+  return () => clearTimeout(timer);
+}
+
 export const systemClock: Clock = {
   wallMs: () => Date.now(),
   monotonicMs: () => performance.now(),
-  after: (delayMs, run) => {
-    const timer = setTimeout(run, delayMs);
-    return () => clearTimeout(timer);
-  },
+  after,
   every: (periodMs, run) => {
-    const timer = setInterval(run, periodMs);
-    return () => clearInterval(timer);
+    let cancel: () => void;
+    const again = () => {
+      cancel = after(periodMs, () => {
+        again();
+        run();
+      });
+    };
+    again();
+    return () => cancel();
   },
 };

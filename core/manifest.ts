@@ -10,9 +10,14 @@ export const MANIFEST_VERSION = 1;
 /** All manifests of the store, apart from the much more numerous data objects. */
 export const MANIFESTS_PREFIX = 'manifests/';
 
+/** All objects of the job but its manifests. */
+export function jobDataPrefix(job: string): string {
+  return `jobs/${job}/data/`;
+}
+
 /** Every object of one attempt starts with it; no two attempts share it (C2). */
 export function generationPrefix(job: string, generation: number, epoch: number): string {
-  return `jobs/${job}/data/${generation}-${epoch}`;
+  return `${jobDataPrefix(job)}${generation}-${epoch}`;
 }
 
 export function jobManifestsPrefix(job: string): string {

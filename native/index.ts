@@ -73,6 +73,10 @@ export interface Ledger {
   commit(): void;
   /** What the last attempt stored is gone. */
   rollback(): void;
+  /** A pack that is in the store already; its number. Between attempts only, as learn(). */
+  addPack(sizeBytes: number): number;
+  /** See learnContents(). */
+  learn(index: Buffer, packs: readonly number[]): number;
   trackers(): TrackedProcess[];
   /** Of the packs that the last index named: their bytes, and how much of these it needed. */
   use(): { storedBytes: number; liveBytes: number };
@@ -332,6 +336,17 @@ export const trackMethod = (): TrackMethod => translated(() => engine().trackMet
 export function openLedger(method: TrackMethod | 'probe' = 'probe'): Ledger {
   const { NativeLedger } = engine();
   return translated(() => new NativeLedger(method));
+}
+
+/**
+ * Tells the ledger which contents the packs of a committed generation hold: chunks with the same are not stored again. Its
+ * pages stay unknown (M7). CORRUPT or UNKNOWN_FORMAT: the index is not to be believed, and nothing was told.
+ * @param packs the ledger's numbers (addPack) of the packs that the index names, in its order; 0: one not to be relied on
+ * @returns how many blobs it told of
+ */
+export function learnContents(ledger: Ledger, index: Buffer, packs: readonly number[]): number {
+  for (const pack of packs) requireInteger('pack', pack, 0, 2 ** 32 - 1);
+  return translated(() => ledger.learn(index, packs));
 }
 
 /**

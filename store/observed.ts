@@ -8,17 +8,35 @@ export type StoreRequest = 'put' | 'putIfAbsent' | 'get' | 'stat' | 'delete';
 /** @param error null: it succeeded. @param bytes that were carried */
 export type StoreRequestEnd = (error: HoldfastError | null, bytes: number) => void;
 
-/** Must not throw. */
+/** What it throws is dropped: a request must not fail, nor seem to have failed, because somebody looks. */
 export type StoreObserver = (request: StoreRequest, key: string) => StoreRequestEnd;
 
+const unseen: StoreRequestEnd = () => {};
+
+function harmless(observer: StoreObserver): StoreObserver {
+  return (request, key) => {
+    const end = attempt(() => observer(request, key)) ?? unseen;
+    return (error, bytes) => attempt(() => end(error, bytes));
+  };
+}
+
+function attempt<T>(step: () => T): T | undefined {
+  try {
+    return step();
+  } catch {
+    return undefined;
+  }
+}
+
 export function withObservers(store: ObjectStore, observers: readonly StoreObserver[]): ObjectStore {
+  const watching = observers.map(harmless);
   async function observe<T>(
     request: StoreRequest,
     key: string,
     work: () => Promise<T>,
     bytesOf: (result: T) => number,
   ): Promise<T> {
-    const ends = observers.map((observer) => observer(request, key));
+    const ends = watching.map((observer) => observer(request, key));
     try {
       const result = await work();
       for (const end of ends) end(null, bytesOf(result));

@@ -25,6 +25,7 @@ import { fileUses, LocalFiles } from '../files/selection';
 import { recordSharedFiles } from '../files/shared';
 import { MemoryCapture, type StoredMemory, sha256 } from '../memory/capture';
 import { Snapshots } from '../memory/snapshots';
+import { learnStored } from '../memory/storedContents';
 import type { GenerationId } from '../memory/treeMemory';
 import { canBeTracked } from '../memory/trust';
 import { type Descriptor, descriptors } from '../proc/descriptors';
@@ -99,6 +100,12 @@ export class TreeCapture {
     place.signal.throwIfAborted();
     const known = context.memories.of(tree);
     known.begin(place.base, place.id, place.keys?.id);
+    if (place.base) {
+      const { keys, base, signal } = place;
+      const { job, treeId, restored } = tree;
+      const log = context.log.child({ job, tree: treeId });
+      await learnStored(known, { store: context.store, job, treeId, base, restored, keys, signal, log });
+    }
     this.memory = new MemoryCapture(context.store, known, {
       budgetBytes: place.budgetBytes,
       keys: place.keys,

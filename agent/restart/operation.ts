@@ -44,6 +44,7 @@ export class RestartOperation {
           request.incarnation,
           image,
           join(this.directory, image.treeId),
+          { generation, epoch },
           this.cancel.signal,
         ),
     );

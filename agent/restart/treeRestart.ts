@@ -19,6 +19,7 @@ import { unpackDirectory, unpackLocalFiles } from '../files/archive';
 import { recordStaged, removeStaged } from '../files/staged';
 import { fillMemory } from '../memory/fill';
 import { hasUserfault } from '../memory/lazyFill';
+import type { GenerationId } from '../memory/treeMemory';
 import { pidsOfNamespace } from '../proc/subtree';
 import { startTicksOf, type Tree } from '../trees';
 import { LazyTree } from './lazyTree';
@@ -39,6 +40,7 @@ export class TreeRestart {
     private readonly incarnation: number,
     readonly image: TreeImage,
     private readonly directory: string,
+    private readonly restored: GenerationId,
     /** The restart was given up: nothing more is fetched. */
     private readonly signal: AbortSignal,
   ) {
@@ -168,6 +170,7 @@ export class TreeRestart {
       command: image.command,
       rootProgram: image.rootProgramPath,
       inCell: true,
+      restored: this.restored,
     });
     this.running = true;
     const filling = this.lazy?.isOver ? null : this.lazy;

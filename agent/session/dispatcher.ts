@@ -27,6 +27,9 @@ export type ReportProgress = (phase: string, doneBytes: number, totalBytes: numb
 const SIGKILL = 9;
 const done: ResultBody = { $case: 'done', value: {} };
 
+/** Commands during which nothing of their job runs. */
+const JOB_WAITS: ReadonlySet<Body['$case']> = new Set(['capture', 'release', 'stage', 'restore', 'resume']);
+
 /** Only for a coordinator that has forgotten its operation: it aborts the others itself. */
 const SUPERSEDED = 'a newer operation on the job has begun';
 
@@ -48,7 +51,8 @@ export class Dispatcher {
       if (!body)
         throw new HoldfastError('INVALID_ARGUMENT', 'a command without a body: agent and coordinator differ');
       this.fencing.admit(job, epoch);
-      const result = await this.perform(command, body, report);
+      const work = () => this.perform(command, body, report);
+      const result = await (JOB_WAITS.has(body.$case) ? this.context.priority.urgent(work) : work());
       log.info({ duration_ms: Date.now() - startMs }, 'command done');
       return { id, error: undefined, body: result };
     } catch (thrown) {

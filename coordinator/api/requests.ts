@@ -38,7 +38,8 @@ export async function requestRestart(
   const { job, ckptId } = await sourceOf(context, identity, request);
   for (const node of request.nodes) requireName('node name', node, isNodeName);
   checkPath('output_path', request.outputPath, false);
-  checkEnd(request);
+  const nowMs = context.clock.wallMs();
+  checkEnd(request, nowMs);
   if (job.state === JobState.STARTING || job.state === JobState.RESTARTING) {
     throw new HoldfastError(
       'WRONG_STATE',
@@ -47,9 +48,9 @@ export async function requestRestart(
     );
   }
   const { nodes, outputPath, lazy } = request;
-  const deadlineMs = deadlineOf(request, context.clock.wallMs());
-  const asked = { ckptId, nodes, outputPath, lazy, automatic: false, notBeforeMs: 0, deadlineMs };
-  return enqueueOperation(context, job, { kind: 'restart', ...asked });
+  const deadlineMs = deadlineOf(request, nowMs);
+  const asked = { ckptId, nodes, outputPath, lazy, notBeforeMs: 0, deadlineMs };
+  return enqueueOperation(context, job, { kind: 'restart', ...asked, automatic: false, drains: false });
 }
 
 async function sourceOf(

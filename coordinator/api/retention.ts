@@ -1,5 +1,6 @@
 /** Retention, pins, garbage and usage for one caller: who may, then what. */
 import { HoldfastError } from '../../core/errors';
+import { manifestKey } from '../../core/manifest';
 import { KEEP_ALL } from '../../core/retention';
 import type { Identity } from '../../core/rpc/identity';
 import { isRoot } from '../../core/rpc/identity';
@@ -22,7 +23,7 @@ import { quotaOf } from '../retention/quota';
 import { removeGeneration } from '../retention/remove';
 import { isUneventful, reportDecisions, reportOf } from '../retention/report';
 import { storedJobs } from '../retention/schedule';
-import { policyOf } from '../retention/settings';
+import { policyOf, savePolicy } from '../retention/settings';
 import { survey } from '../retention/survey';
 import { sumByUser } from '../retention/usage';
 import { maySee, ownerOf, requireOwnCheckpoint, requireOwnJob } from './authorize';
@@ -43,9 +44,10 @@ export async function setRetention(
   identity: Identity,
   { job: id, policy }: SetRetentionRequest,
 ): Promise<SetRetentionResponse> {
-  const { jobs, log } = context;
+  const { jobs, log, store } = context;
   const { spec } = requireOwnJob(identity, jobs.get(id));
   const checked = checkRetention(policy);
+  await savePolicy(store, id, checked);
   const job = await jobs.update(id, () => ({ spec: spec && { ...spec, retention: checked } }));
   log.info({ job: id, uid: identity.uid, policy: checked ?? KEEP_ALL }, 'retention policy set');
   return policyOf(context, job);
@@ -62,6 +64,8 @@ export async function pinCheckpoint(
   return removals.run(job, async () => {
     const summary = { ...(await catalog.get(ckptId)), pinned };
     const { generation } = summary;
+    if (pinned && (await store.stat(manifestKey(job, generation))) === null)
+      throw new HoldfastError('NOT_FOUND', `checkpoint ${ckptId} does not exist any more: it was removed`);
     if (pinned) await pin(store, job, generation, { uid: identity.uid, atMs: clock.wallMs() });
     else await unpin(store, job, generation);
     await catalog.add(summary);

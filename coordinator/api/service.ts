@@ -26,7 +26,7 @@ import { watch } from './watch';
 const SIGTERM = 15;
 
 export function coordinatorService(context: Context, identity: Identity): CoordinatorServiceServer {
-  const { catalog, decisions, drains, fleet, jobs, operations, schedules } = context;
+  const { catalog, clock, decisions, drains, fleet, jobs, operations, schedules } = context;
   const withNews = (job: Job): Job => ({
     ...job,
     filling: fleet.fillingOf(job.id, job.incarnation),
@@ -34,7 +34,7 @@ export function coordinatorService(context: Context, identity: Identity): Coordi
   });
   return {
     submitJob: unary(async ({ spec }) => {
-      return { job: await submitJob(context, identity, checkSpec(spec, identity)) };
+      return { job: await submitJob(context, identity, checkSpec(spec, identity, clock.wallMs())) };
     }),
     trackProcess: unary(async (request) => ({ job: await trackProcess(context, identity, request) })),
     launchMember: unary(async (request) => {

@@ -6,6 +6,7 @@ import type { Manifest } from '../../proto/gen/holdfast/v1/manifest';
 import { storedBytes, summarize } from '../checkpoint/assemble';
 import type { Context } from '../context';
 import { pinnedOf } from '../retention/pins';
+import { savedPolicy } from '../retention/settings';
 import type { Counters } from '../state/counters';
 import { KEYS } from '../state/keys';
 
@@ -53,8 +54,21 @@ export async function rebuildCatalog(parts: Parts): Promise<Rebuilt> {
       log.error({ key, err: error }, 'a manifest cannot be read');
     }
   }
+  for (const job of pinnedByJob.keys()) await takePolicy(parts, job);
   await redis.set(KEYS.catalogComplete, '1');
   return { jobs: newJobs.size, checkpoints };
+}
+
+/** What was set is in the store before it is in Redis. */
+async function takePolicy({ jobs, log, store }: Parts, job: string): Promise<void> {
+  try {
+    const saved = await savedPolicy(store, job);
+    if (saved !== null) await jobs.update(job, ({ spec }) => ({ spec: spec && { ...spec, ...saved } }));
+  } catch (thrown) {
+    const error = toHoldfastError(thrown);
+    if (error.code === 'STORE_UNAVAILABLE' || error.code === 'STORE_REFUSED') throw error;
+    log.error({ job, err: error }, 'a retention policy cannot be read');
+  }
 }
 
 /** Of a generation of which only the manifest is known. */
@@ -111,5 +125,6 @@ export function withGeneration(job: Job, manifest: Manifest, isRebuilt: boolean)
   const newest = { ...job, lastGeneration: generation };
   if (!isRebuilt) return newest;
   const addressAliases = container?.addressAliases ?? [];
-  return { ...newest, spec: header?.spec, addressAliases, endedMs: header?.createdMs ?? 0 };
+  const deadlineMs = header?.spec?.deadlineMs ?? 0;
+  return { ...newest, spec: header?.spec, deadlineMs, addressAliases, endedMs: header?.createdMs ?? 0 };
 }

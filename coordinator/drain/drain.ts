@@ -22,7 +22,8 @@ export async function drainNode(context: Context, request: DrainRequest): Promis
 
 /** @throws HoldfastError NOT_FOUND */
 export async function undrainNode(context: Context, node: string): Promise<void> {
-  requireKnown(context, node);
+  // One that has not registered since the coordinator's start is known to be drained all the same.
+  if (context.drains.find(node) === undefined) requireKnown(context, node);
   await context.drains.remove(node);
   context.log.info({ node }, 'node open again');
 }

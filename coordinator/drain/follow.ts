@@ -1,6 +1,7 @@
 /** What follows the checkpoints of a drained node's jobs: they go on elsewhere, if that was asked for. */
 import { JobState } from '../../proto/gen/holdfast/v1/coordinator';
 import type { Context } from '../context';
+import { isMovable } from '../jobs/policy';
 import { enqueueOperation } from '../operations/enqueue';
 import { nodesOf } from '../state/jobs';
 import { isOver, type OperationRecord } from '../state/operations';
@@ -33,10 +34,14 @@ async function afterCheckpoint(
   }
   if (!drains.find(node)?.restart || job.state !== JobState.RUNNING || !nodesOf(job).includes(node)) return;
   if (operations.openOf(job.id).some(({ request }) => request.kind === 'restart')) return;
+  if (!isMovable(job.spec?.restartPolicy)) {
+    decisions.note(job.id, 'drain', `node ${node} is drained, but the job's restart policy is never`);
+    return;
+  }
   // From just this checkpoint; where no node can take the job, it stays and runs on.
   const id = await enqueueOperation(context, job, {
     ...{ kind: 'restart', ckptId: operation.ckptId, nodes: [], outputPath: '', lazy: false },
-    ...{ automatic: false, notBeforeMs: 0, deadlineMs: null },
+    ...{ automatic: false, drains: true, notBeforeMs: 0, deadlineMs: null },
   });
   const what = `checkpoint ${operation.ckptId} is restarted on other nodes (${id})`;
   decisions.note(job.id, 'drain', `node ${node} is drained: ${what}`);

@@ -51,6 +51,7 @@ export async function applyLoss(context: Context, job: Job, cause: string): Prom
       outputPath: '',
       lazy: false,
       automatic: true,
+      drains: false,
       notBeforeMs: clock.wallMs() + decision.delayMs,
       deadlineMs: null,
     });

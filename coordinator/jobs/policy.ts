@@ -9,12 +9,16 @@ export type LossDecision =
   | { readonly restart: false; readonly reason: string }
   | { readonly restart: true; readonly reason: string; readonly delayMs: number };
 
+/** Whether the coordinator may restart the job by itself. */
+export function isMovable(policy: RestartPolicy | undefined): boolean {
+  return policy === RestartPolicy.SAME_NODES || policy === RestartPolicy.ANY_NODES;
+}
+
 export function decideAfterLoss(job: Job, cause: string, choice: GenerationChoice): LossDecision {
   const policy = job.spec?.restartPolicy;
   const maxRestarts = job.spec?.maxRestarts || DEFAULT_MAX_RESTARTS;
   const refuse = (reason: string) => ({ restart: false, reason: `${cause}; ${reason}` }) as const;
-  if (policy !== RestartPolicy.SAME_NODES && policy !== RestartPolicy.ANY_NODES)
-    return refuse("the job's restart policy is never");
+  if (!isMovable(policy)) return refuse("the job's restart policy is never");
   if (job.restartCount >= maxRestarts) return refuse(`it was restarted ${job.restartCount} times, the limit`);
   if (choice.generation === null) return refuse(choice.reason);
   const delayMs = backoffMs(job.restartsSinceCommit, job.spec?.restartBackoffMs ?? 0);
@@ -26,7 +30,7 @@ export function decideAfterLoss(job: Job, cause: string, choice: GenerationChoic
 }
 
 const DEFAULT_BACKOFF_MS = 10_000;
-const MAX_BACKOFF_MS = 10 * 60_000;
+export const MAX_BACKOFF_MS = 10 * 60_000;
 
 /** A restart that did not live to its next checkpoint is tried again later each time. */
 export function backoffMs(restartsSinceCommit: number, firstMs: number): number {

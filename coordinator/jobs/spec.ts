@@ -10,6 +10,8 @@ import { checkCalendar } from '../schedule/cron';
 export const DEFAULT_MAX_RESTARTS = 3;
 const MIN_INTERVAL_MS = 1_000;
 const MAX_NAME_LENGTH = 128;
+/** Longer than anything runs, and far from where calendars and the numbers of messages end. */
+const MAX_TIME_MS = 10 * 365 * 86_400_000;
 
 type End = Pick<JobSpec, 'deadlineMs' | 'walltimeMs'>;
 
@@ -17,7 +19,7 @@ type End = Pick<JobSpec, 'deadlineMs' | 'walltimeMs'>;
  * The ids are the caller's; root may name another user's.
  * @throws HoldfastError INVALID_ARGUMENT naming the field
  */
-export function checkSpec(spec: JobSpec | undefined, identity: Identity): JobSpec {
+export function checkSpec(spec: JobSpec | undefined, identity: Identity, nowMs: number): JobSpec {
   if (spec === undefined) throw invalid('spec', 'is missing');
   if (spec.argv.length === 0 || spec.argv[0] === '') throw invalid('argv', 'is empty');
   checkTexts('argv', spec.argv);
@@ -30,12 +32,13 @@ export function checkSpec(spec: JobSpec | undefined, identity: Identity): JobSpe
   if (spec.intervalMs !== 0 && spec.intervalMs < MIN_INTERVAL_MS) {
     throw invalid('interval_ms', `is ${spec.intervalMs}; it is 0 for none, or at least ${MIN_INTERVAL_MS}`);
   }
+  checkTime('interval_ms', spec.intervalMs);
   if (spec.cron !== '') checkCalendar(spec);
   if ([spec.intervalMs > 0, spec.cron !== '', spec.adaptive].filter(Boolean).length > 1) {
     throw invalid('interval_ms', 'was given with another schedule; give one of interval_ms, cron, adaptive');
   }
-  checkEnd(spec);
-  if (spec.restartBackoffMs < 0) throw invalid('restart_backoff_ms', 'is negative');
+  checkEnd(spec, nowMs);
+  checkTime('restart_backoff_ms', spec.restartBackoffMs);
   if (spec.maxRestarts < 0) throw invalid('max_restarts', 'is negative');
   if (spec.restartPolicy === RestartPolicy.UNRECOGNIZED) throw invalid('restart_policy', 'is unknown');
   checkRetention(spec.retention);
@@ -43,10 +46,16 @@ export function checkSpec(spec: JobSpec | undefined, identity: Identity): JobSpe
 }
 
 /** @throws HoldfastError INVALID_ARGUMENT */
-export function checkEnd({ deadlineMs, walltimeMs }: End): void {
+export function checkEnd({ deadlineMs, walltimeMs }: End, nowMs: number): void {
   if (deadlineMs < 0) throw invalid('deadline_ms', 'is negative');
-  if (walltimeMs < 0) throw invalid('walltime_ms', 'is negative');
+  if (deadlineMs > nowMs + MAX_TIME_MS) throw invalid('deadline_ms', 'is more than ten years ahead');
+  checkTime('walltime_ms', walltimeMs);
   if (deadlineMs > 0 && walltimeMs > 0) throw invalid('deadline_ms', 'and walltime_ms were both given');
+}
+
+function checkTime(field: string, ms: number): void {
+  if (ms < 0) throw invalid(field, 'is negative');
+  if (ms > MAX_TIME_MS) throw invalid(field, `is ${ms}: more than ten years`);
 }
 
 /** Of a run that begins now; 0: none. */

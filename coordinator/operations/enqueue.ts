@@ -3,6 +3,7 @@ import { HoldfastError } from '../../core/errors';
 import { newOperationId } from '../../core/ids';
 import { type Job, Operation, OperationKind } from '../../proto/gen/holdfast/v1/coordinator';
 import type { Context } from '../context';
+import { MAX_BACKOFF_MS } from '../jobs/policy';
 import type { OperationRecord, OperationRequest } from '../state/operations';
 
 export function newRecord(job: Job, request: OperationRequest, nowMs: number): OperationRecord {
@@ -23,7 +24,7 @@ export function newRecord(job: Job, request: OperationRequest, nowMs: number): O
   };
 }
 
-/** Of one job; more than a few help nobody, since they follow each other. */
+/** Of one job; more than a few help nobody, since they follow each other. Its automatic restart is not refused: nobody would ask again. */
 const MAX_OPEN = 8;
 
 /**
@@ -35,7 +36,8 @@ export async function enqueueOperation(
   job: Job,
   request: OperationRequest,
 ): Promise<string> {
-  if (context.operations.openOf(job.id).length >= MAX_OPEN) {
+  const isLimited = request.kind !== 'restart' || !request.automatic;
+  if (isLimited && context.operations.openOf(job.id).length >= MAX_OPEN) {
     const message = `${MAX_OPEN} operations of job ${job.id} are open already`;
     throw new HoldfastError('LIMIT_EXCEEDED', message, 'wait until they have ended');
   }
@@ -50,6 +52,8 @@ export async function queueRecord(
   record: OperationRecord,
 ): Promise<void> {
   const { operation, request } = record;
-  const waitMs = request.kind === 'restart' ? request.notBeforeMs - clock.wallMs() : 0;
+  const backoffMs = request.kind === 'restart' ? request.notBeforeMs - clock.wallMs() : 0;
+  // The clock may have been set back since.
+  const waitMs = Math.min(backoffMs, MAX_BACKOFF_MS);
   await queues.add(record, Math.max(0, waitMs, gathering.remainingMs(jobs.get(operation.job))));
 }

@@ -7,7 +7,13 @@ import type { Context } from '../context';
 import { applyLoss, giveUp } from '../jobs/loss';
 import type { OperationRecord } from '../state/operations';
 import type { RestartRequest } from './prepare';
-import { noteFailedRestart } from './quarantine';
+import { noteFailedNode } from './quarantine';
+
+export async function judgeFailedRestart(context: Context, { operation }: OperationRecord): Promise<void> {
+  const { code = '', message = 'unknown' } = operation.error ?? {};
+  if (isErrorCode(code))
+    await noteFailedNode(context, operation.job, operation.generation, { code, message });
+}
 
 /** After KILL nothing of the job runs; its generations are as they were (C2). */
 export async function concludeFailedRestart(
@@ -16,13 +22,11 @@ export async function concludeFailedRestart(
   request: RestartRequest,
 ): Promise<void> {
   const { jobs, clock } = context;
-  const { code = '', message = 'unknown' } = operation.error ?? {};
+  const { message = 'unknown' } = operation.error ?? {};
   const cause = `its restart from generation ${operation.generation} failed: ${message}`;
-  if (isErrorCode(code))
-    await noteFailedRestart(context, operation.job, operation.generation, { code, message });
   const job = await jobs.update(operation.job, () => ({ trees: [], reason: cause }));
   // An attempt counts against the job's limit, so this ends.
-  if (request.automatic) return applyLoss(context, job, cause);
+  if (request.automatic || request.drains) return applyLoss(context, job, cause);
   await jobs.update(job.id, () => ({ state: JobState.STOPPED, endedMs: clock.wallMs() }));
 }
 

@@ -31,19 +31,26 @@ export function chooseGeneration(newest: number, known: readonly Known[]): Gener
 const FATAL: ReadonlySet<ErrorCode> = new Set(['CORRUPT', 'OBJECT_MISSING', 'UNKNOWN_FORMAT']);
 /** The node may be to blame, or the time: it gets a second chance. */
 const SUSPECT: ReadonlySet<ErrorCode> = new Set(['CRIU_FAILED', 'FILE_CHANGED']);
+/** What a node says of objects; it may be the only one that does not see them. */
+const OF_OBJECTS: ReadonlySet<ErrorCode> = new Set(['CORRUPT', 'OBJECT_MISSING']);
 const MAX_SUSPECT_FAILURES = 2;
+
+export const isOfObjects = (code: ErrorCode): boolean => OF_OBJECTS.has(code);
 
 /**
  * What a failed restart says about its generation; null: nothing. A node that was lost, a store that did not answer or a
  * missing key are no fault of it.
+ * @param isWhole the coordinator finds all of its objects in the store
  */
 export function judge(
   { failedRestarts }: Pick<CheckpointSummary, 'failedRestarts'>,
   { code, message }: Pick<Failure, 'code' | 'message'>,
+  isWhole: boolean,
 ): Pick<CheckpointSummary, 'failedRestarts' | 'quarantine'> | null {
   const count = failedRestarts + 1;
-  if (FATAL.has(code)) return { failedRestarts: count, quarantine: `${code}: ${message}` };
-  if (!SUSPECT.has(code)) return null;
+  const isSuspect = SUSPECT.has(code) || (isWhole && isOfObjects(code));
+  if (FATAL.has(code) && !isSuspect) return { failedRestarts: count, quarantine: `${code}: ${message}` };
+  if (!isSuspect) return null;
   const isGivenUp = count >= MAX_SUSPECT_FAILURES;
   const quarantine = isGivenUp ? `${count} restarts failed, the last one with ${code}: ${message}` : '';
   return { failedRestarts: count, quarantine };

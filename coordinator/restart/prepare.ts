@@ -11,8 +11,43 @@ import { noteFailedRestart } from './quarantine';
 
 export type RestartRequest = Extract<OperationRequest, { kind: 'restart' }>;
 
+const STORE_RETRY_MS = 10_000;
+
+/**
+ * An automatic restart outlives an outage of the store as long as it would wait for nodes.
+ * @throws HoldfastError as manifestFor; WRONG_STATE when the job runs after all; what the signal was aborted with
+ */
+export async function manifestWhenThere(
+  context: Context,
+  job: Job,
+  request: RestartRequest,
+  signal: AbortSignal,
+): Promise<Manifest> {
+  const { clock, jobs, log } = context;
+  const deadlineMs = clock.monotonicMs() + waitMsOf(context, request);
+  for (;;) {
+    try {
+      return await manifestFor(context, job, request);
+    } catch (thrown) {
+      const { code, message } = toHoldfastError(thrown);
+      const remainingMs = deadlineMs - clock.monotonicMs();
+      if (code !== 'STORE_UNAVAILABLE' || remainingMs <= 0) throw thrown;
+      log.warn({ job: job.id, err: thrown }, 'the restart waits for the store');
+      await jobs.update(job.id, () => ({ reason: `its restart waits for the store: ${message}` }));
+      await nextChange(context, Math.min(STORE_RETRY_MS, remainingMs), signal);
+      signal.throwIfAborted();
+      requireStillNeeded(context, job.id);
+    }
+  }
+}
+
+/** A user is told at once. */
+function waitMsOf({ policies }: Context, { automatic }: RestartRequest): number {
+  return automatic ? policies().restartWaitMs : 0;
+}
+
 /** Of the checkpoint that was named, whatever is known of it; else of the newest that is there and not in quarantine. */
-export async function manifestFor(context: Context, job: Job, request: RestartRequest): Promise<Manifest> {
+async function manifestFor(context: Context, job: Job, request: RestartRequest): Promise<Manifest> {
   const { catalog } = context;
   if (request.ckptId !== null)
     return catalog.manifest(job.id, (await catalog.get(request.ckptId)).generation);
@@ -35,7 +70,7 @@ export async function manifestFor(context: Context, job: Job, request: RestartRe
       if (error.code === 'NOT_FOUND') {
         removed.set(generation, error);
         context.decisions.note(job.id, 'restart', error.message);
-      } else if (!(await noteFailedRestart(context, job.id, generation, error))) throw thrown;
+      } else if (!(await noteFailedRestart(context, job.id, generation, error, false))) throw thrown;
     }
   }
 }
@@ -54,8 +89,7 @@ export async function placementsFor(
   signal: AbortSignal,
 ): Promise<Placement[]> {
   const { clock, drains, fleet, log } = context;
-  const waitMs = request.automatic ? context.policies().restartWaitMs : 0;
-  const deadlineMs = clock.monotonicMs() + waitMs;
+  const deadlineMs = clock.monotonicMs() + waitMsOf(context, request);
   for (;;) {
     signal.throwIfAborted();
     if (request.automatic) {
@@ -71,9 +105,10 @@ export async function placementsFor(
       requested: request.nodes,
       preferred: job.spec?.nodes ?? [],
       // The policy limits what the coordinator does by itself, not what a user asks for.
-      policy: request.automatic
-        ? (job.spec?.restartPolicy ?? RestartPolicy.UNSPECIFIED)
-        : RestartPolicy.ANY_NODES,
+      policy:
+        request.automatic || request.drains
+          ? (job.spec?.restartPolicy ?? RestartPolicy.UNSPECIFIED)
+          : RestartPolicy.ANY_NODES,
       load: loadOf(context, job.id),
       drained: drains.nodes,
     });

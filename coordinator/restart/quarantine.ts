@@ -2,9 +2,12 @@
  * Generations that failed to restart are put aside, so that the next older one is tried. What is noted of one is never written
  * over a removal or a pin of the same moment.
  */
+import { toHoldfastError } from '../../core/errors';
+import { jobDataPrefix } from '../../core/manifest';
+import { objectsOf } from '../../core/manifest-objects';
 import type { Context } from '../context';
 import type { Failure } from '../operations/failure';
-import { judge } from './generations';
+import { isOfObjects, judge } from './generations';
 
 /** It can be restarted after all: whatever was held against it is forgotten. */
 export async function noteGoodRestart(
@@ -26,17 +29,47 @@ export async function noteGoodRestart(
   }
 }
 
-/** Whether the generation is in quarantine from now on. */
+/** What a node has said of the generation, held against what the store says of it. */
+export async function noteFailedNode(
+  context: Context,
+  job: string,
+  generation: number,
+  failure: Pick<Failure, 'code' | 'message'>,
+): Promise<void> {
+  const isWhole = isOfObjects(failure.code) && (await hasAllObjects(context, job, generation));
+  await noteFailedRestart(context, job, generation, failure, isWhole);
+}
+
+async function hasAllObjects({ catalog, store }: Context, job: string, generation: number): Promise<boolean> {
+  try {
+    const { nodes } = await catalog.manifest(job, generation);
+    const objects = nodes.flatMap(({ trees }) => trees).flatMap(objectsOf);
+    const missing = new Map(objects.map(({ key, sizeBytes }) => [key, sizeBytes]));
+    for await (const { key, sizeBytes } of store.list(jobDataPrefix(job)))
+      if (missing.get(key) === sizeBytes) missing.delete(key);
+    return missing.size === 0;
+  } catch (thrown) {
+    // Without an answer nothing is proven.
+    const { code } = toHoldfastError(thrown);
+    return code === 'STORE_UNAVAILABLE' || code === 'STORE_REFUSED';
+  }
+}
+
+/**
+ * Whether the generation is in quarantine from now on.
+ * @param isWhole the coordinator finds all of its objects
+ */
 export async function noteFailedRestart(
   { catalog, decisions, removals }: Context,
   job: string,
   generation: number,
   failure: Pick<Failure, 'code' | 'message'>,
+  isWhole: boolean,
 ): Promise<boolean> {
   return removals.run(job, async () => {
     const summary = (await catalog.list(job)).find((known) => known.generation === generation);
     // Of one that the catalog does not know nothing can be kept.
-    const verdict = summary === undefined ? null : judge(summary, failure);
+    const verdict = summary === undefined ? null : judge(summary, failure, isWhole);
     if (summary === undefined || verdict === null) return false;
     await catalog.add({ ...summary, ...verdict });
     if (verdict.quarantine === '') return false;

@@ -12,7 +12,7 @@ import { Mailbox } from '../operations/mailbox';
 import { nodesOf } from '../state/jobs';
 import type { OperationRecord } from '../state/operations';
 import { addressMap, cumulativeAliases } from './addresses';
-import { concludeFailedRestart } from './conclude';
+import { concludeFailedRestart, judgeFailedRestart } from './conclude';
 import {
   abortFoundRestart,
   beginRestart,
@@ -24,7 +24,7 @@ import {
   restartMachine,
 } from './machine';
 import type { Placement } from './planner';
-import { manifestFor, placementsFor, type RestartRequest } from './prepare';
+import { manifestWhenThere, placementsFor, type RestartRequest } from './prepare';
 import { noteGoodRestart } from './quarantine';
 import { sendPhase } from './send';
 import { stagesFor } from './stage';
@@ -40,6 +40,8 @@ export class RestartRunner {
   #placements: readonly Placement[] = [];
   #manifest: Manifest | null = null;
   readonly #rootPids = new Map<string, number>();
+  /** What a failure leads to and has not been done yet: ABORTED is entered again when it could not be stored. */
+  readonly #consequences = [judgeFailedRestart, concludeFailedRestart];
 
   constructor(
     private readonly context: Context,
@@ -77,7 +79,7 @@ export class RestartRunner {
     const { signal } = this.#planning;
     const job = context.jobs.get(this.record.operation.job);
     await context.operations.put(this.record);
-    this.#manifest = await manifestFor(context, job, this.request);
+    this.#manifest = await manifestWhenThere(context, job, this.request, signal);
     this.#placements = await placementsFor(context, job, this.#manifest, this.request, signal);
     faultPoint('coordinator.restart.plan');
 
@@ -122,7 +124,7 @@ export class RestartRunner {
         const { job, generation } = this.record.operation;
         await noteGoodRestart(context, job, generation);
       }
-      if (state.phase === 'ABORTED') await concludeFailedRestart(context, this.record, this.request);
+      if (state.phase === 'ABORTED') await this.#conclude();
       await context.operations.put(this.record);
       this.#log(state);
       const fault = FAULT_AFTER_ENTRY[state.phase];
@@ -131,6 +133,13 @@ export class RestartRunner {
     } catch (thrown) {
       context.log.error({ phase: state.phase, err: thrown }, 'phase not entered');
       return failureOf(thrown);
+    }
+  }
+
+  async #conclude(): Promise<void> {
+    for (let [next] = this.#consequences; next !== undefined; [next] = this.#consequences) {
+      await next(this.context, this.record, this.request);
+      this.#consequences.shift();
     }
   }
 

@@ -1,6 +1,5 @@
 /** Retention and sweep of one job: decided, then done, in the order of docs/architecture.md ("Crash ordering of a removal"). */
 import { faultPoint } from '../../core/faults';
-import { manifestKey } from '../../core/manifest';
 import { isKeepAll } from '../../core/retention';
 import type { CheckpointSummary } from '../../proto/gen/holdfast/v1/coordinator';
 import type { Context } from '../context';
@@ -39,7 +38,7 @@ export function whySkipped(
 export async function collect(context: Context, job: string): Promise<Outcome> {
   const skipped = whySkipped(context, job, false);
   if (skipped !== null) return { skipped };
-  return context.locks.run(job, () => decideAndDo(context, job, decideAll));
+  return deleted(context, job, await context.locks.run(job, () => decideAndDo(context, job, decideAll)));
 }
 
 /**
@@ -53,12 +52,13 @@ export async function collectAfterCommit(
 ): Promise<void> {
   const { jobs, locks, usage } = context;
   const { job } = summary;
-  await locks.run(job, async () => {
+  const outcome = await locks.run(job, async () => {
     await usage.addCommitted(summary);
-    if (isSweepDue) await decideAndDo(context, job, decideAll);
-    else if (!isKeepAll(policyOf(context, jobs.get(job)).policy))
-      await decideAndDo(context, job, decideGenerations);
+    if (isSweepDue) return decideAndDo(context, job, decideAll);
+    if (isKeepAll(policyOf(context, jobs.get(job)).policy)) return null;
+    return decideAndDo(context, job, decideGenerations);
   });
+  if (outcome !== null) await deleted(context, job, outcome);
 }
 
 async function decideAndDo(
@@ -71,32 +71,33 @@ async function decideAndDo(
   const decided = await context.removals.run(job, async () => {
     const decided = await decide(context, job);
     faultPoint('coordinator.gc.planned');
-    await dropVanished(context, decided);
+    for (const { ckptId } of decided.vanished) await context.catalog.remove(ckptId);
+    let areRemoved = true;
     for (const { generation, kept, reason } of decided.decisions)
-      if (!kept) await removeGeneration(context, job, generation, reason);
-    return decided;
+      if (!kept && !(await removeGeneration(context, job, generation, reason))) areRemoved = false;
+    // What stayed names objects that the plan takes for garbage (G2).
+    return areRemoved ? decided : { ...decided, sweep: null, usage: null };
   });
-  if (decided.sweep !== null) await sweepObjects(context, job, decided.sweep);
+  if (decided.sweep !== null) await condemn(context, job, decided.sweep);
+  // What is deleted next is not in it.
   if (decided.usage !== null) await context.usage.put(decided.usage);
   return { decided };
 }
 
-/** Of a removal that was interrupted: the catalog names what is not there any more. */
-async function dropVanished(
-  { catalog, store }: Context,
-  { job, decisions, summaries }: Decided,
-): Promise<void> {
-  const there = new Set(decisions.map(({ generation }) => generation.generation));
-  for (const { ckptId, generation } of summaries) {
-    if (there.has(generation) || (await store.stat(manifestKey(job, generation))) !== null) continue;
-    await catalog.remove(ckptId);
-  }
-}
-
-async function sweepObjects({ log, redis, store }: Context, job: string, plan: SweepPlan): Promise<void> {
+async function condemn({ redis }: Context, job: string, plan: SweepPlan): Promise<void> {
   await unmark(redis, job, plan.staleMarks);
   await mark(redis, job, plan.condemn);
   faultPoint('coordinator.gc.condemned');
+}
+
+/** Without the job's lock: garbage stays garbage (G2), and there may be much of it. */
+async function deleted(context: Context, job: string, outcome: Outcome): Promise<Outcome> {
+  if ('decided' in outcome && outcome.decided.sweep !== null)
+    await deleteObjects(context, job, outcome.decided.sweep);
+  return outcome;
+}
+
+async function deleteObjects({ log, redis, store }: Context, job: string, plan: SweepPlan): Promise<void> {
   const keys = plan.remove.map(({ key }) => key);
   const next = keys.values();
   const worker = async () => {

@@ -18,8 +18,8 @@ export interface Decided {
   /** null: nothing of the job may be swept (G5), or nobody asked. */
   readonly sweep: SweepPlan | null;
   readonly damage: readonly string[];
-  /** What the catalog said of the job. */
-  readonly summaries: readonly CheckpointSummary[];
+  /** What the catalog must forget. */
+  readonly vanished: readonly CheckpointSummary[];
   /** After what was decided is done; null when nobody asked for a sweep. */
   readonly usage: JobUsage | null;
 }
@@ -31,7 +31,8 @@ export async function decideGenerations(context: Context, job: string): Promise<
   const summaries = await context.catalog.list(job);
   const found = await survey(context.store, job, summaries, needsObjects);
   const decisions = decisionsFor(context, job, found, summaries);
-  return { job, decisions, summaries, sweep: null, damage: damageOf(found, null), usage: null };
+  const { vanished } = found;
+  return { job, decisions, vanished, sweep: null, damage: damageOf(found, null), usage: null };
 }
 
 export async function decideAll(context: Context, job: string): Promise<Decided> {
@@ -71,7 +72,8 @@ export async function decideAll(context: Context, job: string): Promise<Decided>
     storedBytes,
     measuredMs: clock.wallMs(),
   };
-  return { job, decisions, summaries, sweep, damage: damageOf(found, listed), usage };
+  const { vanished } = found;
+  return { job, decisions, vanished, sweep, damage: damageOf(found, listed), usage };
 }
 
 const sumBytes = (objects: readonly Found[]): number =>
@@ -85,10 +87,11 @@ function decisionsFor(
 ): Decision[] {
   const { clock, jobs } = context;
   const job = jobs.find(id);
-  if (job === undefined) {
-    const reason = 'the job is not in the catalog: rebuild it';
-    return found.generations.map((generation) => ({ generation, kept: true, reason, freedBytes: 0 }));
-  }
+  const keepAll = (reason: string) =>
+    found.generations.map((generation) => ({ generation, kept: true, reason, freedBytes: 0 }));
+  if (job === undefined) return keepAll('the job is not in the catalog: rebuild it');
+  const [unreadable] = found.unreadable.keys();
+  if (unreadable !== undefined) return keepAll(`generation ${unreadable} cannot be read: in doubt all stay`);
   return planRetention({
     policy: policyOf(context, job).policy,
     generations: found.generations,

@@ -3,16 +3,20 @@ import { faultPoint } from '../../core/faults';
 import { manifestKey } from '../../core/manifest';
 import type { Context } from '../context';
 
-/** Under both of the job's locks. What an export has begun to read since the decision stays. */
+/**
+ * Under both of the job's locks.
+ * @returns false: an export has begun to read it since the decision, and it stays
+ */
 export async function removeGeneration(
   { catalog, log, store, transfers }: Pick<Context, 'catalog' | 'log' | 'store' | 'transfers'>,
   job: string,
   { generation, ckptId }: { generation: number; ckptId: number },
   reason: string,
-): Promise<void> {
-  if (transfers.exportedOf(job).has(generation)) return;
+): Promise<boolean> {
+  if (transfers.exportedOf(job).has(generation)) return false;
   await store.delete(manifestKey(job, generation));
   faultPoint('coordinator.gc.manifest-deleted');
   await catalog.remove(ckptId);
   log.info({ job, ckptId, generation, reason }, 'generation removed');
+  return true;
 }

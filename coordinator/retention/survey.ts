@@ -1,6 +1,12 @@
 /** What the store holds of a job, as retention and sweeps need it. Reads only. */
 import { toHoldfastError } from '../../core/errors';
-import { decodeManifest, jobManifestsPrefix, parseManifestKey } from '../../core/manifest';
+import {
+  decodeManifest,
+  jobDataPrefix,
+  jobManifestsPrefix,
+  manifestKey,
+  parseManifestKey,
+} from '../../core/manifest';
 import { objectsOf } from '../../core/manifest-objects';
 import type { CheckpointSummary } from '../../proto/gen/holdfast/v1/coordinator';
 import type { Manifest } from '../../proto/gen/holdfast/v1/manifest';
@@ -14,6 +20,8 @@ export interface Survey {
   readonly pinned: ReadonlySet<number>;
   /** Generations whose manifests cannot be read (G5), with the problem. */
   readonly unreadable: ReadonlyMap<number, string>;
+  /** What the catalog knows and the store has no more: a removal was interrupted. */
+  readonly vanished: readonly CheckpointSummary[];
   readonly manifestBytes: number;
   /** Who the manifests say owns the job; null: there is none. */
   readonly uid: number | null;
@@ -22,7 +30,7 @@ export interface Survey {
 /** All data of the job; what else there may be below its prefix is not judged. Before the manifests are read (G6). */
 export async function listObjects(store: ObjectStore, job: string): Promise<ObjectInfo[]> {
   const objects: ObjectInfo[] = [];
-  for await (const object of store.list(`jobs/${job}/data/`)) objects.push(object);
+  for await (const object of store.list(jobDataPrefix(job))) objects.push(object);
   return objects;
 }
 
@@ -40,6 +48,7 @@ export async function survey(
   const known = new Map(summaries.map((summary) => [summary.generation, summary]));
   const generations: Generation[] = [];
   const unreadable = new Map<number, string>();
+  const unlisted = new Set(summaries);
   let manifestBytes = 0;
   let uid: number | null = summaries[0]?.uid ?? null;
   for await (const { key, sizeBytes } of store.list(jobManifestsPrefix(job))) {
@@ -47,6 +56,7 @@ export async function survey(
     if (place === null) continue;
     manifestBytes += sizeBytes;
     const summary = known.get(place.generation);
+    if (summary !== undefined) unlisted.delete(summary);
     if (summary !== undefined && !withObjects) {
       generations.push({ ...summary, objects: new Map() });
       continue;
@@ -58,7 +68,12 @@ export async function survey(
       uid ??= manifest.header?.spec?.uid ?? null;
     }
   }
-  return { generations, unreadable, pinned: await pinnedOf(store, job), manifestBytes, uid };
+  const vanished: CheckpointSummary[] = [];
+  for (const summary of unlisted) {
+    if ((await store.stat(manifestKey(job, summary.generation))) === null) vanished.push(summary);
+    else unreadable.set(summary.generation, 'the store has its manifest, but does not list it');
+  }
+  return { generations, unreadable, vanished, pinned: await pinnedOf(store, job), manifestBytes, uid };
 }
 
 /** Or what is wrong with it. A store that does not answer says nothing about it. */

@@ -3,7 +3,7 @@ import { type Job, JobState } from '../../proto/gen/holdfast/v1/coordinator';
 import type { Context } from '../context';
 import { isEnded, nodesOf } from '../state/jobs';
 import type { OperationRecord } from '../state/operations';
-import { isScheduled, nextTick, type PlanInput } from './plan';
+import { CLOCK_STEP_MS, isScheduled, nextTick, type PlanInput } from './plan';
 import { stagger } from './stagger';
 import { meanCost, type ScheduleRecord, withCost } from './table';
 
@@ -43,15 +43,33 @@ export function ring({ decisions, queues, log }: Context, job: string, { next }:
   change.catch((err) => log.error({ job, err }, 'schedule not changed'));
 }
 
+const CHECK_MS = 60_000;
+
 /** The result stops. */
 export function followSchedules(context: Context): () => void {
-  const { jobs, operations, failures } = context;
-  for (const job of jobs.all()) begin(context, job, true);
+  const { clock, jobs, operations, failures, log } = context;
+  // A job whose schedule cannot be planned must stop neither what changed it nor the coordinator.
+  const guarded = (job: string, step: () => void) => {
+    try {
+      step();
+    } catch (err) {
+      log.error({ job, err }, 'schedule not planned');
+    }
+  };
+  // Nobody knows what the clock did before.
+  let checkedMs = Infinity;
+  for (const job of jobs.all()) guarded(job.id, () => begin(context, job, true));
   const stops = [
-    jobs.changed.subscribe((job) => begin(context, job, false)),
-    operations.changed.subscribe((record) => learn(context, record)),
+    jobs.changed.subscribe((job) => guarded(job.id, () => begin(context, job, false))),
+    operations.changed.subscribe((record) => guarded(record.operation.job, () => learn(context, record))),
     failures.changed.subscribe(() => {
-      for (const job of jobs.all()) if (job.spec?.adaptive) replan(context, job);
+      for (const job of jobs.all()) if (job.spec?.adaptive) guarded(job.id, () => replan(context, job));
+    }),
+    clock.every(CHECK_MS, () => {
+      const nowMs = clock.wallMs();
+      const wasSetBack = nowMs < checkedMs;
+      checkedMs = nowMs;
+      for (const job of jobs.all()) guarded(job.id, () => check(context, job, wasSetBack));
     }),
   ];
   return () => {
@@ -120,6 +138,18 @@ function replan(context: Context, job: Job): void {
   const known = context.schedules.find(job.id);
   if (known === undefined || known.next === null || isDue(context, known)) return;
   keep(context, job.id, planned(context, job, known));
+}
+
+/** Nothing is waited for that does not come (S4). */
+function check(context: Context, job: Job, wasSetBack: boolean): void {
+  const known = context.schedules.find(job.id);
+  if (known === undefined || known.next === null) return;
+  const nowMs = context.clock.wallMs();
+  const { dueMs, startMs } = known.next;
+  if (startMs < nowMs - CLOCK_STEP_MS) ring(context, job.id, known);
+  if (!wasSetBack || dueMs <= nowMs) return;
+  const fresh = planned(context, job, known);
+  if (fresh.next !== null && fresh.next.dueMs < dueMs - CLOCK_STEP_MS) keep(context, job.id, fresh);
 }
 
 export function keep(context: Context, job: string, record: ScheduleRecord): void {

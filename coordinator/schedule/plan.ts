@@ -37,10 +37,18 @@ export function isScheduled(spec: PlanInput['spec'] | undefined, deadlineMs: num
   return spec !== undefined && (spec.intervalMs > 0 || spec.cron !== '' || spec.adaptive || deadlineMs > 0);
 }
 
+/** A ring may be a little early; what lies further ahead is of a clock that was set back since (S4). */
+export const CLOCK_STEP_MS = 60_000;
+
+/** A time of the past. */
+function pastMs(ms: number, nowMs: number): number {
+  return ms > nowMs + CLOCK_STEP_MS ? nowMs : ms;
+}
+
 /** The next tick lies after the last one and not in the past: what was missed meanwhile is one tick, not many. */
 export function nextTick(input: PlanInput, nowMs: number): Tick | null {
   const { deadlineMs, last, sinceMs } = input;
-  const afterMs = Math.max(sinceMs, last?.dueMs ?? 0);
+  const afterMs = pastMs(Math.max(sinceMs, last?.dueMs ?? 0), nowMs);
   if (deadlineMs <= nowMs) return periodicTick(input, afterMs, nowMs);
   // Whatever is taken after the last one would not be there in time; a job that outlives its deadline goes on.
   if (last?.kind === 'deadline') return periodicTick(input, deadlineMs, nowMs);
@@ -55,7 +63,7 @@ function periodicTick(input: PlanInput, afterMs: number, nowMs: number): Tick | 
   if (spec.adaptive) {
     const { intervalMs, reason } = adaptiveInterval(cost, observed, nodeCount);
     // Work is saved by any checkpoint, so the interval counts from the newest; it is a time of work, without the hold.
-    const fromMs = Math.max(afterMs, lastCheckpointMs) + (cost?.heldMs ?? 0);
+    const fromMs = Math.max(afterMs, pastMs(lastCheckpointMs, nowMs)) + (cost?.heldMs ?? 0);
     const dueMs = Math.max(fromMs + intervalMs, nowMs);
     return { dueMs, kind: 'auto', reason, windowMs: staggerWindowMs(intervalMs) };
   }

@@ -5,8 +5,11 @@ import { KEYS } from '../state/keys';
 import type { Cost } from './interval';
 import { TICK_KINDS } from './plan';
 
+/** Times are told as whole milliseconds; older records have fractions. */
+const wholeMs = z.number().transform(Math.round);
+
 const tickSchema = z.object({
-  dueMs: z.number(),
+  dueMs: wholeMs,
   kind: z.enum(TICK_KINDS),
   reason: z.string(),
   windowMs: z.number(),
@@ -23,7 +26,7 @@ const recordSchema = z.object({
   /** Of the last checkpoints, newest last. */
   costs: z.array(z.object({ heldMs: z.number(), durationMs: z.number() })),
   /** null: none is to come. */
-  next: tickSchema.extend({ startMs: z.number() }).nullable(),
+  next: tickSchema.extend({ startMs: wholeMs }).nullable(),
 });
 
 export type ScheduleRecord = z.infer<typeof recordSchema>;
@@ -76,10 +79,10 @@ export function withCost(costs: readonly Cost[], cost: Cost): Cost[] {
   return [...costs, { heldMs: cost.heldMs, durationMs: cost.durationMs }].slice(-KEPT_COSTS);
 }
 
-/** The mean of what was measured; null: nothing was. */
+/** The mean of what was measured, in whole milliseconds, as the times that follow from it are told; null: nothing was. */
 export function meanCost(costs: readonly Cost[]): Cost | null {
   if (costs.length === 0) return null;
   const mean = (value: (cost: Cost) => number) =>
-    costs.reduce((sum, cost) => sum + value(cost), 0) / costs.length;
+    Math.round(costs.reduce((sum, cost) => sum + value(cost), 0) / costs.length);
   return { heldMs: mean((cost) => cost.heldMs), durationMs: mean((cost) => cost.durationMs) };
 }

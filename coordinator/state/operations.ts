@@ -33,6 +33,8 @@ const requestSchema = z.discriminatedUnion('kind', [
     lazy: z.boolean().default(false),
     /** The coordinator's own answer to a lost node. */
     automatic: z.boolean(),
+    /** Away from a drained node: nobody asked for this job, so its policy limits the plan and answers a failure. */
+    drains: z.boolean().default(false),
     /** Unix time: the back-off after restarts that failed. */
     notBeforeMs: z.number().default(0),
     /** Of the run that begins; null: as before. */

@@ -241,7 +241,7 @@ void CaptureEngine::read_batch(Task task) {
     for (const PageRun& run : batch.runs) batch.pages += run.pages;
   }
   read_pages_ += asked;
-  RawChunk chunk{batch.space, batch.kind, std::move(batch.runs), batch.pages, std::move(task.buffer), {}};
+  RawChunk chunk{batch.space, batch.kind, batch.huge_tlb, std::move(batch.runs), batch.pages, std::move(task.buffer), {}};
   const std::lock_guard lock(mutex_);
   raw_.push_back(std::move(chunk));
   reading_--;

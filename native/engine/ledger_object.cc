@@ -1,6 +1,7 @@
 #include "ledger_object.h"
 
 #include "js_values.h"
+#include "stored_contents.h"
 
 namespace holdfast {
 
@@ -20,6 +21,8 @@ Napi::Function LedgerObject::define(Napi::Env env) {
                      {
                          InstanceMethod<&LedgerObject::commit>("commit"),
                          InstanceMethod<&LedgerObject::rollback>("rollback"),
+                         InstanceMethod<&LedgerObject::add_pack>("addPack"),
+                         InstanceMethod<&LedgerObject::learn>("learn"),
                          InstanceMethod<&LedgerObject::trackers>("trackers"),
                          InstanceMethod<&LedgerObject::use>("use"),
                      });
@@ -36,6 +39,25 @@ void LedgerObject::commit(const Napi::CallbackInfo&) {
 void LedgerObject::rollback(const Napi::CallbackInfo&) {
   const std::lock_guard lock(ledger_->mutex);
   ledger_->rollback();
+}
+
+Napi::Value LedgerObject::add_pack(const Napi::CallbackInfo& info) {
+  return guarded(info.Env(), [&]() -> Napi::Value {
+    const std::lock_guard lock(ledger_->mutex);
+    const auto bytes = static_cast<uint64_t>(info[0].As<Napi::Number>().Int64Value());
+    return Napi::Number::New(info.Env(), ledger_->add_stored_pack(bytes));
+  });
+}
+
+Napi::Value LedgerObject::learn(const Napi::CallbackInfo& info) {
+  return guarded(info.Env(), [&]() -> Napi::Value {
+    const auto index = info[0].As<Napi::Buffer<uint8_t>>();
+    const auto list = info[1].As<Napi::Array>();
+    std::vector<uint32_t> packs;
+    for (uint32_t i = 0; i < list.Length(); i++) packs.push_back(list.Get(i).As<Napi::Number>().Uint32Value());
+    const size_t blobs = learn_contents(*ledger_, std::as_bytes(std::span(index.Data(), index.Length())), packs);
+    return Napi::Number::New(info.Env(), static_cast<double>(blobs));
+  });
 }
 
 Napi::Value LedgerObject::trackers(const Napi::CallbackInfo& info) {

@@ -21,6 +21,8 @@ class LedgerObject : public Napi::ObjectWrap<LedgerObject> {
   void commit(const Napi::CallbackInfo& info);
   void rollback(const Napi::CallbackInfo& info);
   Napi::Value trackers(const Napi::CallbackInfo& info);
+  Napi::Value add_pack(const Napi::CallbackInfo& info);
+  Napi::Value learn(const Napi::CallbackInfo& info);
   Napi::Value use(const Napi::CallbackInfo& info);
 
   std::shared_ptr<PageLedger> ledger_;

@@ -7,13 +7,6 @@
 
 namespace holdfast {
 
-namespace {
-
-// Below it, packs are rewritten: the promise is 0.6, and the next generations take their part, too.
-constexpr double kWantedLive = 0.65;
-
-}  // namespace
-
 std::vector<uint32_t> packs_to_rewrite(const std::map<uint32_t, PackUse>& packs, double wanted) {
   std::vector<std::pair<double, uint32_t>> by_use;
   double bytes = 0;
@@ -34,8 +27,12 @@ std::vector<uint32_t> packs_to_rewrite(const std::map<uint32_t, PackUse>& packs,
   return chosen;
 }
 
-void PageLedger::begin() {
+void PageLedger::require_no_attempt() const {
   if (in_attempt_) throw Failure("WRONG_STATE", "a capture with this ledger is under way");
+}
+
+void PageLedger::begin() {
+  require_no_attempt();
   in_attempt_ = true;
   attempt_++;
   first_pack_ = next_pack();
@@ -127,12 +124,34 @@ PageEntry PageLedger::add(const Blob& blob) {
   return {number, 0};
 }
 
-std::optional<PageEntry> PageLedger::find(const Sha256& contents, uint32_t pages) const {
+uint32_t PageLedger::kept(const Sha256& contents) const {
   const auto found = by_contents_.find(contents);
-  if (found == by_contents_.end()) return std::nullopt;
+  if (found == by_contents_.end()) return 0;
   const Blob& known = blob(found->second);
-  if (known.contents != contents || known.pages != pages || state(known.pack) != PackState::Kept) return std::nullopt;
-  return PageEntry{found->second, 0};
+  return known.contents == contents && state(known.pack) == PackState::Kept ? found->second : 0;
+}
+
+std::optional<PageEntry> PageLedger::find(const Sha256& contents, uint32_t pages) const {
+  const uint32_t number = kept(contents);
+  if (number == 0 || blob(number).pages != pages) return std::nullopt;
+  return PageEntry{number, 0};
+}
+
+uint32_t PageLedger::add_stored_pack(uint64_t bytes) {
+  require_no_attempt();
+  const uint32_t number = next_pack();
+  add_pack(number, bytes);
+  first_pack_ = next_pack();  // no attempt's, also when none begins before the next rollback
+  return number;
+}
+
+void PageLedger::learn(const std::vector<Blob>& blobs) {
+  require_no_attempt();
+  for (const Blob& blob : blobs) {
+    // An index that does not name the end of a blob tells too few pages of it: then another one's word counts.
+    const uint32_t number = kept(blob.contents);
+    if (number == 0 || this->blob(number).pages < blob.pages) add(blob);
+  }
 }
 
 PageEntry PageLedger::entry(const TrackedSpace& space, uint64_t address) const {

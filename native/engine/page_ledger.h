@@ -34,12 +34,10 @@ struct TrackedSpace {
   uint64_t looked_at = 0;  // the attempt of the last survey while it ran
   bool untracked = false;  // once it was said of the process, for ever
 
-  // Whether what was read is compared with what is stored, by fingerprints, since the kernel's word is not enough. A private
-  // map of a file keeps the mark of a page that was dropped, and gives it to the copy that takes its place; the store that
-  // made the kernel copy comes after that, and a thread can be stopped between the two. Who writes to shared memory,
-  // and how, no process's page tables tell.
-  bool is_compared(MapKind kind) const {
-    return untracked || kind != MapKind::Anonymous || tracker.method() == TrackMethod::Fingerprint;
+  // Whether what was read is compared with what is stored, by fingerprints, since the kernel's word is not enough, or not asked for
+  // (can_be_tracked). Who writes to shared memory, and how, no process's page tables tell.
+  bool is_compared(MapKind kind, bool huge_tlb) const {
+    return untracked || !can_be_tracked(kind, huge_tlb) || tracker.method() == TrackMethod::Fingerprint;
   }
 };
 
@@ -48,6 +46,9 @@ struct PackUse {
   uint64_t bytes = 0;
   uint64_t live_bytes = 0;
 };
+
+// Below it, packs are rewritten: the promise is 0.6, and the next generations take their part, too.
+constexpr double kWantedLive = 0.65;
 
 // The packs whose live contents should be stored anew, so that of all bytes that are then kept at least `wanted` (0..1)
 // are live: those with the smallest live part first.
@@ -84,6 +85,9 @@ class PageLedger {
   uint64_t pack_bytes(uint32_t number) const { return packs_[number - 1].bytes; }
 
   PageEntry add(const Blob& blob);
+  // Between attempts, else WRONG_STATE: a pack that is stored already, and what such packs hold. Pages stay unknown (M7).
+  uint32_t add_stored_pack(uint64_t bytes);
+  void learn(const std::vector<Blob>& blobs);
   // Contents that are stored already, and stay.
   std::optional<PageEntry> find(const Sha256& contents, uint32_t pages) const;
   const Blob& blob(uint32_t number) const { return blobs_[number - 1]; }
@@ -118,6 +122,9 @@ class PageLedger {
   };
 
   PackState state(uint32_t pack) const { return packs_[pack - 1].state; }
+  // The blob with these contents; 0: none that stays.
+  uint32_t kept(const Sha256& contents) const;
+  void require_no_attempt() const;
   void make_room(uint32_t pack);
   void forget_blobs();
 

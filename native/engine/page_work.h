@@ -15,12 +15,14 @@ struct StaleRun {
   MapKind kind;
   bool huge_tlb;
   PageRun run;
+  bool whole = false;  // all that its process has must be read
 };
 
 // Pages of one address space that become at most one chunk.
 struct Batch {
   TrackedSpace* space;
   MapKind kind;
+  bool huge_tlb;
   std::vector<PageRun> runs;
   uint64_t pages;
   int pid;  // to read them from
@@ -39,8 +41,19 @@ class PageWork {
   Batch take();
 
  private:
-  // A long run begins a chunk of its own: so equal memory of several processes is cut alike, and stored once.
-  bool joins(const Batch& batch, const StaleRun& run) const;
+  // Where a page lies, whatever else must be read: so many pages of one map, counted from its start.
+  struct Window {
+    uint64_t map_start;
+    uint64_t number;
+    bool operator==(const Window&) const = default;
+  };
+
+  Window window_of(const StaleRun& run, uint64_t address) const;
+  // What is left of the next run in the window where it begins.
+  PageRun next_piece() const;
+  // What is read as a whole is cut by windows alone (docs/format.md, "How chunks are cut"): so unchanged memory is cut as it
+  // was before, and equal memory of several processes is cut alike, and stored once.
+  bool joins(const Batch& batch, const Window& window, const PageRun& piece) const;
 
   std::vector<StaleRun> runs_;
   std::vector<int> pids_;

@@ -80,7 +80,7 @@ uint64_t leave_out_known(PageLedger& ledger, RawChunk& chunk) {
       for_missing(all, chunk.runs, [&](uint64_t address) { chunk.space->pages.set(address, kPageZero); });
     }
   }
-  if (chunk.space->is_compared(chunk.kind)) leave_out_equal(ledger, chunk);
+  if (chunk.space->is_compared(chunk.kind, chunk.huge_tlb)) leave_out_equal(ledger, chunk);
   return zeros;
 }
 

@@ -13,6 +13,7 @@ namespace holdfast {
 struct RawChunk {
   TrackedSpace* space;
   MapKind kind;
+  bool huge_tlb;
   std::vector<PageRun> runs;
   uint64_t pages;
   std::unique_ptr<AlignedBuffer> buffer;

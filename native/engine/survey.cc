@@ -35,6 +35,8 @@ class Surveyor {
       return;
     }
     TrackedSpace& space = ledger_.space_of(process);
+    const size_t first = result_.stale.size();
+    const uint64_t known_before = result_.present_pages - result_.stale_pages;
     if (!frozen_) space.tracker.arm();
     const std::string text = read_proc(process.pid, "maps");
     const auto maps = parse_private_maps(text);
@@ -46,6 +48,8 @@ class Surveyor {
     });
     look_at_segments(process.pid, text, found);
     std::ranges::sort(found.maps, {}, [](const SurveyedMap& one) { return one.map.start; });
+    const bool whole = result_.present_pages - result_.stale_pages == known_before;
+    for (size_t i = first; i < result_.stale.size(); i++) result_.stale[i].whole = whole;
     if (!frozen_) space.looked_at = ledger_.attempt();
     result_.spaces.push_back(std::move(found));
   }
@@ -79,7 +83,7 @@ class Surveyor {
   void note(TrackedSpace& space, SurveyedMap& map, const PageRun& run, bool unwritten) {
     append(map.present, run);
     result_.present_pages += run.pages;
-    const bool compared = space.is_compared(map.map.kind);
+    const bool compared = space.is_compared(map.map.kind, map.map.huge_tlb);
     if (!unwritten || (frozen_ && compared)) {
       stale(space, map.map, run);
       // Else the fingerprints tell, once the pages have been read.

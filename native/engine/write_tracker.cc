@@ -129,21 +129,29 @@ void WriteTracker::arm() {
   }
 }
 
-bool WriteTracker::register_map(const MemoryMap& map) {
+// Pages may bear marks of an earlier registration, which mremap takes from all of a map when it moves a part back to where it was:
+// the kernel then takes a page for unwritten, and leaves it writable. So all count as written first.
+void WriteTracker::register_map(const MemoryMap& map) {
   uffdio_register request{};
   request.range = {map.start, map.end - map.start};
   request.mode = UFFDIO_REGISTER_MODE_WP;
-  if (::ioctl(userfault_.fd(), UFFDIO_REGISTER, &request) == 0) return true;
+  if (::ioctl(userfault_.fd(), UFFDIO_REGISTER, &request) == 0) {
+    uffdio_writeprotect written{};
+    written.range = request.range;
+    if (::ioctl(userfault_.fd(), UFFDIO_WRITEPROTECT, &written) == 0) return;
+    // The map changes meanwhile.
+    if (::ioctl(userfault_.fd(), UFFDIO_UNREGISTER, &request.range) < 0) userfault_ = File();
+    return;
+  }
   // The same after an exec that nothing else shows. Only this request tells it from a range that has changed meanwhile.
   uffdio_writeprotect nothing{};
   nothing.range = {map.start, page_size()};
   if (::ioctl(userfault_.fd(), UFFDIO_WRITEPROTECT, &nothing) < 0 && errno == ESRCH) userfault_ = File();
-  return false;
 }
 
 // What has just been registered is tracked from now on: until now it counts as written.
 bool WriteTracker::is_tracked(const PageScan& scan, const MemoryMap& map) {
-  if (userfault_.fd() < 0) return false;
+  if (userfault_.fd() < 0 || !can_be_tracked(map.kind, map.huge_tlb)) return false;
   if (scan.is_write_protectable(map)) return true;
   register_map(map);
   return false;

@@ -22,6 +22,11 @@ TrackMethod probe_track_method();
 
 const char* name_of(TrackMethod method);
 
+// Only where a page that was dropped leaves nothing behind. In private maps of files and of huge pages write-protection leaves a mark,
+// which the page that takes its place gets, too: the store that made it comes after that, and a thread can be stopped between the
+// two. Over such a mark in a map of a file MADV_GUARD_INSTALL never comes to its end (Linux 6.18).
+inline bool can_be_tracked(MapKind kind, bool huge_tlb) { return kind == MapKind::Anonymous && !huge_tlb; }
+
 class WriteTracker {
  public:
   WriteTracker(int pid, TrackMethod wanted);
@@ -44,7 +49,7 @@ class WriteTracker {
 
  private:
   bool is_tracked(const PageScan& scan, const MemoryMap& map);
-  bool register_map(const MemoryMap& map);
+  void register_map(const MemoryMap& map);
   void let_go_after_exec();
 
   const int pid_;

@@ -5,13 +5,14 @@
  */
 import type { IncomingMessage } from 'node:http';
 import { Client } from 'minio';
-import type { HoldfastError } from '../../core/errors';
+import { HoldfastError } from '../../core/errors';
 import type { ByteRange, ObjectInfo, ObjectStore, PutOptions } from '../contract';
 import { checkKey, checkPrefix, isKey } from '../key';
 import { readBack } from '../readback';
 import { contentLength, drain, readBody } from './body';
 import { mayBeTransient, s3Error } from './errors';
 import { S3Failure } from './failure';
+import { ListingClient } from './listing';
 import {
   type Agent,
   createAgent,
@@ -54,6 +55,7 @@ export class S3Store implements ObjectStore {
   readonly #plain: Client;
   /** Sends the body's SHA-256, which the server compares. */
   readonly #verified: Client;
+  readonly #listing: Client;
 
   constructor(options: S3Options) {
     const { endpoint, bucket, limits = TRANSPORT_LIMITS } = options;
@@ -61,8 +63,8 @@ export class S3Store implements ObjectStore {
     this.description = `s3://${bucket} at ${endpoint.origin}`;
     this.#options = options;
     this.#agent = createAgent(secure, limits);
-    const client = (enableSHA256: boolean) => {
-      const made = new Client({
+    const client = (enableSHA256: boolean, Made = Client) => {
+      const made = new Made({
         endPoint: endpoint.hostname.replace(/^\[|\]$/g, ''),
         port: endpoint.port === '' ? (secure ? 443 : 80) : Number(endpoint.port),
         useSSL: secure,
@@ -78,6 +80,7 @@ export class S3Store implements ObjectStore {
     };
     this.#plain = client(false);
     this.#verified = client(true);
+    this.#listing = client(false, ListingClient);
   }
 
   async open(): Promise<void> {
@@ -139,8 +142,9 @@ export class S3Store implements ObjectStore {
     let after = '';
     for (let more = true; more; ) {
       // The first version of the listing call: the SDK reads keys of the second one as numbers where it can.
-      const page = await named(this.#doing('listing', prefix), () =>
-        this.#plain.listObjectsQuery(bucket, prefix, after, { Delimiter: '', MaxKeys: pageKeys }),
+      const what = this.#doing('listing', prefix);
+      const page = await named(what, () =>
+        this.#listing.listObjectsQuery(bucket, prefix, after, { Delimiter: '', MaxKeys: pageKeys }),
       );
       for (const { name, size, lastModified } of page.objects) {
         // The SDK reads the key "false" as a boolean, and hands out an empty name for it.
@@ -148,7 +152,10 @@ export class S3Store implements ObjectStore {
         after = key;
         if (isKey(key)) yield { key, sizeBytes: size ?? 0, modifiedMs: lastModified?.getTime() ?? 0 };
       }
-      more = page.isTruncated === true && page.objects.length > 0;
+      more = page.isTruncated === true;
+      // It says that there is more, but not after what.
+      if (more && page.objects.length === 0)
+        throw new HoldfastError('STORE_UNAVAILABLE', `${what} ended before its end`, 'see the server');
     }
   }
 

@@ -1,4 +1,6 @@
 /** Jobs on one node: killed and restarted, here and elsewhere, each ends as if nothing had been. */
+import { existsSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
 import { readText, Stack, USER } from '../harness/stack';
 import { compileVictim } from '../harness/victims';
 import { Leftovers } from './leftovers';
@@ -7,6 +9,7 @@ import {
   checkpoint,
   expectSurvival,
   goesOn,
+  jobEnd,
   jobNamed,
   killJob,
   linesAtLeast,
@@ -16,9 +19,11 @@ import {
   submit,
   tails,
   undisturbed,
+  until,
 } from './survival';
 
 const NODES = ['node1', 'node2'];
+const MIB = 2 ** 20;
 let stack: Stack;
 let leftovers: Leftovers;
 
@@ -81,4 +86,37 @@ test('holdfast run stays with its job through a checkpoint and ends with its exi
   await goesOn(outputPath(stack, 'attached'));
   brake.release();
   expect(await attached).toMatchObject({ code: 7, stdout: expected.stdout });
+});
+
+test('what is stored is not stored again, after a restart of the agent nor of the job', async () => {
+  const [status, stop] = [join(stack.shared, 'steady.status'), join(stack.shared, 'steady.stop')];
+  const argv = [compiled('steady'), '256', status, stop];
+  const { id } = await submit(stack, { name: 'steady', argv, nodes: ['node1'] });
+  const beats = () => (existsSync(status) ? Number.parseInt(readText(status), 10) : 0);
+  const beatsOn = async () => {
+    const before = beats();
+    await until('a beat', () => (beats() > before ? true : null));
+  };
+  const uploadedBytes = async (): Promise<number> => {
+    const ckpt = await checkpoint(stack, 'node1', id);
+    const { checkpoints } = await (await stack.connection('node2')).call('listCheckpoints', { job: id });
+    return checkpoints.find(({ ckptId }) => ckptId === ckpt)?.uploadedBytes ?? Number.NaN;
+  };
+
+  await beatsOn();
+  const first = await uploadedBytes();
+  await stack.agents.get('node1')?.stop('SIGKILL');
+  await stack.startAgent('node1');
+  leftovers = new Leftovers(stack, NODES); // the new agent is no leftover
+  const afterAgent = await uploadedBytes();
+  await killJob(stack, 'node1', id);
+  expect((await restart(stack, id, ['node2'], ['--detach'])).code).toBe(0);
+  await beatsOn();
+  const afterJob = await uploadedBytes();
+  console.log(`uploaded: ${first}, ${afterAgent}, ${afterJob} bytes`);
+  expect(first).toBeGreaterThan(8 * MIB);
+  expect(afterAgent).toBeLessThan(2 * MIB);
+  expect(afterJob).toBeLessThan(2 * MIB);
+  writeFileSync(stop, '');
+  expect(await jobEnd(stack, 'node2', id)).toMatchObject({ exitCode: 42 });
 });

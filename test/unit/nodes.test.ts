@@ -203,11 +203,14 @@ describe('a simulated cluster', () => {
     await node.boot();
     expect(left).toContain(join(root, `holdfast-sim-${node.initPid}`));
     expect((await node.run(['ls', '/sys/fs/cgroup'])).code).toBe(0);
-    removeLeftGroups();
+    const isDead = (group: string) => !existsSync(`/proc/${group.split('-').at(-1)}`);
+    // Whoever else works on this machine takes some of these pids, and ends: such a group goes the next time.
+    await until(() => {
+      removeLeftGroups();
+      return left.every((group) => !isDead(group) || !existsSync(group));
+    });
     expect(existsSync(join(root, `holdfast-sim-${node.initPid}`))).toBe(true);
-    const ofTheDead = left.filter((group) => !existsSync(`/proc/${group.split('-').at(-1)}`));
-    expect(ofTheDead.length).toBeGreaterThan(100);
-    expect(ofTheDead.filter((group) => existsSync(group))).toEqual([]);
+    expect(left.filter(isDead).length).toBeGreaterThan(100);
   });
 
   test('exists beside another one with the same names and addresses, and leaves nothing', async () => {

@@ -47,6 +47,16 @@ test('observers hear of every request and of its end, also of a failure, which p
   ]);
 });
 
+test('an observer that fails changes nothing', async () => {
+  const fail = () => {
+    throw new Error('an observer failed');
+  };
+  const store = withObservers(new MemoryStore(), [fail, () => fail]);
+  expect(await store.putIfAbsent('a', Buffer.from('body'))).toBe(true);
+  expect(String(await store.get('a'))).toBe('body');
+  await expect(store.get('b')).rejects.toMatchObject({ code: 'OBJECT_MISSING' });
+});
+
 describe('the check for conditional creates', () => {
   test('passes a store that has them, again and again', async () => {
     const memory = new MemoryStore();

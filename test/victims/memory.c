@@ -8,8 +8,13 @@
  *   sum        checksum of every region                -> "NAME HEX" each, then "done"
  *   big N      map N MiB of half-random words           -> "big"
  *   drop       unmap what `big` mapped                 -> "dropped"
+ *   drop huge  give the huge page back                 -> "dropped"
+ *   guard file make the map of the file a guard region -> "guarded"
+ *   page out   ask for the anonymous pages to be swapped -> "paged out"
+ *   move away  mremap the second half of `big`         -> "moved"; back: move back
  *   same N     map N MiB, every page alike             -> "same"
  *   touch N    write every sixteenth page of `big`, from the Nth on -> "touched"
+ *   edge N     write a page of each 128 KiB of `big` but every eighth -> "touched"
  *   fork       start a child with a copy of our memory -> "child PID"
  *   exec       run this program anew                   -> what it says at its start
  *   confine    take a seccomp filter that allows all   -> "confined"
@@ -175,6 +180,12 @@ static void map_big(uint64_t mib)
 	puts("big");
 }
 
+static void move_half(char *from, char *to)
+{
+	mremap(from, big_bytes / 2, big_bytes / 2, MREMAP_MAYMOVE | MREMAP_FIXED, to);
+	puts("moved");
+}
+
 static void map_same(uint64_t mib)
 {
 	char *same = mmap((void *)0x310000000000, mib * MIB, PROT_READ | PROT_WRITE,
@@ -191,6 +202,14 @@ static void touch(uint64_t turn)
 {
 	for (uint64_t at = (turn * 7 % 16) * PAGE; at < big_bytes; at += 16 * PAGE)
 		fill_page(big + at, at + turn * 0x9e3779b97f4a7c15ul + 1);
+	puts("touched");
+}
+
+static void touch_edges(uint64_t turn)
+{
+	for (uint64_t at = 0; at < big_bytes; at += 32 * PAGE)
+		if (at / (32 * PAGE) % 8)
+			fill_page(big + at, at + turn * 0x9e3779b97f4a7c15ul + 1);
 	puts("touched");
 }
 
@@ -260,10 +279,25 @@ int main(int argc, char **argv)
 		} else if (!strcmp(line, "drop\n")) {
 			munmap(big, big_bytes);
 			puts("dropped");
+		} else if (!strcmp(line, "drop huge\n")) {
+			madvise((void *)regions[HUGE_PAGES].address, regions[HUGE_PAGES].pages * PAGE, MADV_DONTNEED);
+			puts("dropped");
+		} else if (!strcmp(line, "guard file\n")) {
+			madvise((void *)regions[FILE_PRIVATE].address, regions[FILE_PRIVATE].pages * PAGE, MADV_GUARD_INSTALL);
+			puts("guarded");
+		} else if (!strcmp(line, "page out\n")) {
+			madvise((void *)regions[ANONYMOUS].address, regions[ANONYMOUS].pages * PAGE, MADV_PAGEOUT);
+			puts("paged out");
+		} else if (!strcmp(line, "move away\n")) {
+			move_half(big + big_bytes / 2, (char *)0x320000000000);
+		} else if (!strcmp(line, "move back\n")) {
+			move_half((char *)0x320000000000, big + big_bytes / 2);
 		} else if (!strncmp(line, "same ", 5)) {
 			map_same(strtoul(line + 5, NULL, 10));
 		} else if (!strncmp(line, "touch ", 6)) {
 			touch(strtoul(line + 6, NULL, 10));
+		} else if (!strncmp(line, "edge ", 5)) {
+			touch_edges(strtoul(line + 5, NULL, 10));
 		} else if (!strcmp(line, "fork\n")) {
 			start_child();
 		} else if (!strcmp(line, "exec\n")) {

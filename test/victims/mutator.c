@@ -4,7 +4,8 @@
  *
  * usage: mutator SEED FILE [DEPTH]     FILE: at least 256 pages, mapped privately.
  * Most happens in one arena, at random ranges that overlap: so maps are split, cut, covered and merged. A second thread
- * writes wherever something is writable; faults are part of it. Says "ready" when it begins.
+ * writes wherever something is writable; faults are part of it. Other processes of the tree see and change the same shared
+ * memory. A huge page is used where the machine has one left. Says "ready" when it begins.
  */
 #include <fcntl.h>
 #include <pthread.h>
@@ -22,10 +23,14 @@
 
 #define PAGE 4096ul
 #define ARENA 0x100000000000ul
-#define ARENA_PAGES 2048ul
+#define ARENA_PAGES 1024ul
 #define SPARSE 0x200000000000ul
 #define SPARSE_PAGES 65536ul
 #define FILE_PAGES 256ul
+#define SHARED 0x300000000000ul
+#define SHARED_PAGES 48ul
+#define HUGE_AREA 0x400000000000ul
+#define HUGE_PAGES 512ul
 #define MAX_DEPTH 2
 #define MAX_CHILDREN 2
 #define ADVICE_COLLAPSE 25
@@ -141,8 +146,8 @@ static void map_file(uint64_t *random, struct range range)
 static void advise(uint64_t *random, struct range range)
 {
 	static const int advice[] = {
-		MADV_DONTNEED, MADV_DONTNEED, MADV_DONTNEED, MADV_FREE, MADV_POPULATE_READ, MADV_POPULATE_WRITE,
-		MADV_MERGEABLE, MADV_UNMERGEABLE, MADV_COLD, MADV_WIPEONFORK, MADV_KEEPONFORK, MADV_DONTFORK, MADV_DOFORK,
+		MADV_DONTNEED, MADV_DONTNEED, MADV_DONTNEED, MADV_FREE, MADV_POPULATE_READ, MADV_POPULATE_WRITE, MADV_PAGEOUT,
+		MADV_PAGEOUT, MADV_MERGEABLE, MADV_UNMERGEABLE, MADV_COLD, MADV_WIPEONFORK, MADV_KEEPONFORK, MADV_DONTFORK, MADV_DOFORK,
 		ADVICE_GUARD_INSTALL, ADVICE_GUARD_REMOVE, MADV_NOHUGEPAGE,
 	};
 	madvise(range.at, range.pages * PAGE, advice[below(random, sizeof advice / sizeof *advice)]);
@@ -196,6 +201,95 @@ static void write_by_kernel(uint64_t *random)
 	}
 }
 
+/*
+ * Shared memory: a memfd, which outlives exec as this descriptor, in the first slot; memory without any file in the second;
+ * parts of the memfd once more in the others.
+ */
+#define SEGMENT 100
+#define SLOTS 4
+
+static char *slot(uint64_t number)
+{
+	return (char *)(SHARED + number * SHARED_PAGES * PAGE);
+}
+
+static void map_slot(uint64_t number, uint64_t pages, int protection, int descriptor, uint64_t first_page)
+{
+	mmap(slot(number), pages * PAGE, protection, MAP_SHARED | MAP_FIXED | (descriptor < 0 ? MAP_ANONYMOUS : 0), descriptor,
+	     (off_t)(first_page * PAGE));
+}
+
+static void map_shared(void)
+{
+	map_slot(0, SHARED_PAGES, PROT_READ | PROT_WRITE, SEGMENT, 0);
+	map_slot(1, SHARED_PAGES, PROT_READ | PROT_WRITE, -1, 0);
+}
+
+static void make_segment(void)
+{
+	int made = memfd_create("mutator", 0);
+	if (made < 0 || ftruncate(made, SHARED_PAGES * PAGE) || dup2(made, SEGMENT) < 0) _exit(5);
+	close(made);
+}
+
+static struct range shared_range(uint64_t *random)
+{
+	uint64_t pages = 1 + below(random, 8);
+	return (struct range){ slot(below(random, SLOTS)) + below(random, SHARED_PAGES - pages) * PAGE, pages };
+}
+
+static void change_shared(uint64_t *random)
+{
+	struct range range = shared_range(random);
+	uint64_t pages = 1 + below(random, SHARED_PAGES), number = 2 + below(random, SLOTS - 2), word = next_random(random);
+	switch (below(random, 12)) {
+	case 0:
+		map_slot(number, pages, below(random, 2) ? PROT_READ : PROT_READ | PROT_WRITE, SEGMENT,
+			 below(random, SHARED_PAGES - pages + 1));
+		break;
+	case 1:
+		munmap(slot(number), SHARED_PAGES * PAGE);
+		break;
+	case 2:
+		madvise(range.at, range.pages * PAGE, MADV_REMOVE);
+		break;
+	case 3:
+		madvise(range.at, range.pages * PAGE, below(random, 2) ? MADV_DONTNEED : MADV_PAGEOUT);
+		break;
+	case 4: /* not seen in anybody's page tables */
+		if (pwrite(SEGMENT, &word, sizeof word, (off_t)below(random, SHARED_PAGES * PAGE - sizeof word)) < 0) _exit(6);
+		break;
+	case 5: /* others keep what they had */
+		if (below(random, 8) == 0) map_shared();
+		break;
+	case 6: /* nobody shows these pages for writing, then */
+		if (below(random, 8) == 0) mprotect(slot(0), pages * PAGE, PROT_READ);
+		break;
+	default:
+		write_pages(random, range);
+	}
+}
+
+static void change_huge_page(uint64_t *random)
+{
+	struct range huge = { (char *)HUGE_AREA, HUGE_PAGES };
+	switch (below(random, 12)) {
+	case 0:
+		madvise(huge.at, huge.pages * PAGE, MADV_DONTNEED);
+		break;
+	case 1:
+		munmap(huge.at, huge.pages * PAGE);
+		break;
+	case 2:
+	case 3:
+		mmap(huge.at, huge.pages * PAGE, PROT_READ | PROT_WRITE,
+		     MAP_PRIVATE | MAP_ANONYMOUS | MAP_HUGETLB | MAP_FIXED_NOREPLACE, -1, 0);
+		break;
+	default:
+		write_pages(random, (struct range){ huge.at + below(random, HUGE_PAGES - 8) * PAGE, 1 + below(random, 8) });
+	}
+}
+
 static uint64_t heap_pages; /* ours, at its end */
 
 static void resize_heap(uint64_t *random)
@@ -219,9 +313,9 @@ static void *write_for_ever(void *seed)
 {
 	uint64_t random = (uint64_t)(uintptr_t)seed;
 	for (unsigned turn = 0;; turn++) {
-		write_pages(&random, any_range(&random));
+		write_pages(&random, turn % 8 == 0 ? shared_range(&random) : any_range(&random));
 		data[below(&random, 4096)] = next_random(&random);
-		if (turn % 2 == 0) usleep(500);
+		usleep(1000);
 	}
 	return NULL;
 }
@@ -263,13 +357,14 @@ static void start_child(uint64_t *random)
 	depth++;
 	children = 0;
 	*random ^= (uint64_t)getpid() << 20;
+	if (below(random, 4)) munmap((void *)HUGE_AREA, HUGE_PAGES * PAGE);
 	if (below(random, 2)) start_thread(random);
 }
 
 static void do_something(uint64_t *random)
 {
 	struct range range = any_range(random);
-	switch (below(random, 40)) {
+	switch (below(random, 48)) {
 	case 0 ... 3:
 		map_anonymous(random, range);
 		break;
@@ -323,6 +418,12 @@ static void do_something(uint64_t *random)
 	case 28:
 		reap();
 		break;
+	case 29 ... 33:
+		change_shared(random);
+		break;
+	case 34:
+		if (depth == 0) change_huge_page(random);
+		break;
 	default:
 		write_pages(random, range);
 	}
@@ -344,12 +445,14 @@ int main(int count, char **arguments)
 	mmap((void *)SPARSE, SPARSE_PAGES * PAGE, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE | MAP_FIXED,
 	     -1, 0);
 	map_anonymous(&random, (struct range){ (char *)ARENA, ARENA_PAGES });
+	if (count == 3) make_segment();
+	map_shared();
 	start_thread(&random);
 	if (count == 3) puts("ready");
 	fflush(stdout);
 	for (unsigned turn = 0;; turn++) {
 		do_something(&random);
 		/* Pages outlive some of the looks at them. */
-		if (turn % 2 == 0) usleep(200);
+		if (turn % 2 == 0) usleep(500);
 	}
 }

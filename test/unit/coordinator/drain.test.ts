@@ -1,10 +1,13 @@
 /** Nodes taken out of service, generations put into quarantine, deadlines: through the whole coordinator. */
+import type { Context } from '../../../coordinator/context';
+import { undrainNode } from '../../../coordinator/drain/drain';
 import { HoldfastError } from '../../../core/errors';
 import { manifestKey } from '../../../core/manifest';
 import { invoke } from '../../../core/rpc/handlers';
 import { JobState, type Operation } from '../../../proto/gen/holdfast/v1/coordinator';
 import { LiveMode, RestartPolicy } from '../../../proto/gen/holdfast/v1/manifest';
 import { FakeCluster, type User } from './support/cluster';
+import { loseObjects } from './support/collecting';
 
 let cluster: FakeCluster;
 let user: User;
@@ -49,7 +52,7 @@ describe('a drained node', () => {
   });
 
   test('is left by its jobs when that was asked for, from just that checkpoint', async () => {
-    const job = await user.submit({ nodes: ['n1'] });
+    const job = await user.submit({ nodes: ['n1'], restartPolicy: RestartPolicy.ANY_NODES });
     await user.member(job.id, 'n2');
     await drain(root, 'n2', true);
     const now = await user.untilJob(job.id, ({ state, incarnation }) => {
@@ -66,13 +69,39 @@ describe('a drained node', () => {
   });
 
   test('keeps a job that no other node can take: it runs on', async () => {
-    const job = await user.submit({ nodes: ['n1'] });
+    const job = await user.submit({ nodes: ['n1'], restartPolicy: RestartPolicy.ANY_NODES });
     for (const node of ['n2', 'n3']) await user.member(job.id, node);
     await drain(root, 'n2', true);
     const restart = await operationOf(job.id, ({ kind, endedMs }) => /RESTART/.test(kind) && endedMs > 0);
     expect(restart).toMatchObject({ phase: 'ABORTED', error: { code: 'NO_CAPABLE_NODE' } });
     expect(restart.error?.message).toContain('n2: it is drained');
     expect(await user.job(job.id)).toMatchObject({ state: JobState.RUNNING, incarnation: 1 });
+  });
+
+  test('keeps a job that nobody may restart unasked, checkpointed', async () => {
+    const job = await user.submit({ nodes: ['n2'], restartPolicy: RestartPolicy.NEVER });
+    const [operation = ''] = await drain(root, 'n2', true);
+    expect(await user.ended(operation)).toMatchObject({ phase: 'DONE' });
+    await user.untilJob(job.id, ({ lastGeneration }) => lastGeneration === 1);
+    expect(await decisions(job.id)).toContain(
+      "drain: node n2 is drained, but the job's restart policy is never",
+    );
+    expect(await user.job(job.id)).toMatchObject({ state: JobState.RUNNING, incarnation: 1 });
+  });
+
+  test('is left by a job that fails on its new node at first: its policy says what follows', async () => {
+    const policy = { restartPolicy: RestartPolicy.ANY_NODES, restartBackoffMs: 1 };
+    const job = await user.submit({ nodes: ['n2'], ...policy });
+    let failures = 0;
+    for (const name of ['n1', 'n3']) {
+      agent(name).overrides.set('restore', (command) => {
+        if (failures++ === 0) throw new HoldfastError('TIMEOUT', 'too slow');
+        return agent(name).perform(command);
+      });
+    }
+    await drain(root, 'n2', true);
+    await user.untilJob(job.id, ({ state, incarnation }) => state === JobState.RUNNING && incarnation === 3);
+    expect(failures).toBe(2);
   });
 
   test('stays drained when the coordinator is restarted', async () => {
@@ -88,6 +117,14 @@ describe('a drained node', () => {
     await expect(drain(user, 'n2')).rejects.toMatchObject({ code: 'PERMISSION_DENIED' });
     await expect(drain(root, 'n9')).rejects.toMatchObject({ code: 'NOT_FOUND' });
   });
+});
+
+test('a drained node that has not registered since the coordinator’s start can be opened again', async () => {
+  const removed: string[] = [];
+  const drains = { find: () => ({ reason: '' }), remove: async (node: string) => removed.push(node) };
+  const context = { drains, fleet: { node: () => undefined }, log: { info: () => undefined } };
+  await undrainNode(context as unknown as Context, 'n2');
+  expect(removed).toEqual(['n2']);
 });
 
 test('checkpoints beyond the limit wait, but for those that must not', async () => {
@@ -126,6 +163,7 @@ describe('a generation that is to blame', () => {
     const policy = { restartPolicy: RestartPolicy.ANY_NODES, restartBackoffMs: 1 };
     const job = await user.submit({ nodes: ['n2'], ...policy });
     for (let i = 0; i < 2; i++) await user.checkpoint(job.id);
+    await loseObjects(cluster.store, job.id, 2);
     for (const name of ['n1', 'n3']) {
       agent(name).overrides.set('restore', (command) => {
         if (command.generation === 2) throw new HoldfastError('CORRUPT', 'pack 3 has another checksum');
@@ -159,6 +197,7 @@ describe('a generation that is to blame', () => {
     const job = await user.submit({ nodes: ['n1'] });
     await user.checkpoint(job.id);
     await user.checkpoint(job.id, true);
+    await loseObjects(cluster.store, job.id, 2);
     agent('n1').overrides.set('stage', (command) => {
       if (command.generation === 2) throw new HoldfastError('OBJECT_MISSING', 'pack 3 is gone');
       return agent('n1').perform(command);

@@ -117,10 +117,23 @@ describe('which generation a restart begins from', () => {
     ['KEY_UNAVAILABLE', 5, null],
     ['NO_CAPABLE_NODE', 5, null],
   ])('%s after %d failures: quarantine %s', (code, failedRestarts, expected) => {
-    const verdict = judge({ failedRestarts }, { code, message: 'because' });
+    const verdict = judge({ failedRestarts }, { code, message: 'because' }, false);
     expect(verdict === null ? null : verdict.quarantine !== '').toBe(expected);
     if (verdict !== null) expect(verdict.failedRestarts).toBe(failedRestarts + 1);
   });
+
+  test.each<[ErrorCode, number, boolean]>([
+    ['CORRUPT', 0, false],
+    ['CORRUPT', 1, true],
+    ['OBJECT_MISSING', 0, false],
+    ['UNKNOWN_FORMAT', 0, true],
+  ])(
+    '%s after %d failures of one whose objects are all there: quarantine %s',
+    (code, failedRestarts, expected) => {
+      const verdict = judge({ failedRestarts }, { code, message: 'because' }, true);
+      expect(verdict?.quarantine !== '').toBe(expected);
+    },
+  );
 });
 
 test('a restart that follows others without a checkpoint waits longer each time', () => {

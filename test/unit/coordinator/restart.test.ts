@@ -149,6 +149,31 @@ test('a lost node in the middle of a checkpoint: aborted first, then restarted',
   expect(kinds.indexOf('abort')).toBeLessThan(kinds.lastIndexOf('kill'));
 });
 
+test('a lost node is answered however many operations of the job wait', async () => {
+  await cluster.stop();
+  cluster = await FakeCluster.start(['n1', 'n2', 'n3'], undefined, { maxCheckpoints: 1 });
+  user = cluster.user();
+  const job = await user.submit({ nodes: ['n1'], restartPolicy: RestartPolicy.ANY_NODES });
+  expect(await user.checkpoint(job.id)).toMatchObject({ phase: 'DONE' });
+  const other = await user.submit({ nodes: ['n3'] });
+  const isCaptured = new Promise<void>((resolve) => {
+    agent('n3').overrides.set('capture', () => {
+      resolve();
+      return new Promise(() => {});
+    });
+  });
+  await user.requestCheckpoint(other.id);
+  await isCaptured;
+  for (let i = 0; i < 8; i++) await user.requestCheckpoint(job.id);
+  await expect(user.requestCheckpoint(job.id)).rejects.toMatchObject({ code: 'LIMIT_EXCEEDED' });
+  agent('n1').vanish();
+  const now = await user.untilJob(
+    job.id,
+    (seen) => seen.state === JobState.RUNNING && seen.incarnation === 2,
+  );
+  expect(now.trees.map(({ node }) => node)).toEqual(['n2']);
+});
+
 test('a lost node and no policy: the job is lost, with the reason', async () => {
   const job = await checkpointedJob();
   agent('n2').vanish();

@@ -11,6 +11,9 @@ import { HostedTree } from '../../../proto/gen/holdfast/v1/agent';
 import { CheckpointSummary, Job, JobState } from '../../../proto/gen/holdfast/v1/coordinator';
 import { JobSpec, RestartPolicy } from '../../../proto/gen/holdfast/v1/manifest';
 
+const DAY_MS = 86_400_000;
+const NOW_MS = 1_800_000_000_000;
+
 const caller = (uid: number) => ({ uid, gid: uid, pid: 1, node: 'n1' });
 const spec = (more: Partial<JobSpec> = {}) =>
   JobSpec.fromPartial({ argv: ['/bin/true'], workingDirectory: '/', ...more });
@@ -30,11 +33,11 @@ describe('authorization', () => {
   });
 
   test('ids come from the kernel, except that root acts for others', () => {
-    expect(checkSpec(spec({ uid: 0, gid: 0 }), caller(1000))).toMatchObject({
+    expect(checkSpec(spec({ uid: 0, gid: 0 }), caller(1000), NOW_MS)).toMatchObject({
       uid: 1000,
       gid: 1000,
     });
-    expect(checkSpec(spec({ uid: 7, gid: 8 }), caller(0))).toMatchObject({
+    expect(checkSpec(spec({ uid: 7, gid: 8 }), caller(0), NOW_MS)).toMatchObject({
       uid: 7,
       gid: 8,
     });
@@ -56,8 +59,12 @@ test.each<[string, Partial<JobSpec>]>([
   ['interval_ms was given with another schedule', { cron: '@daily', adaptive: true }],
   ['deadline_ms and walltime_ms were both given', { deadlineMs: 5, walltimeMs: 5 }],
   ['walltime_ms is negative', { walltimeMs: -5 }],
+  ['walltime_ms is 8640000000000000: more than ten years', { walltimeMs: 100_000_000 * DAY_MS }],
+  ['deadline_ms is more than ten years ahead', { deadlineMs: NOW_MS + 3651 * DAY_MS }],
+  ['interval_ms is 9007199254740991: more than ten years', { intervalMs: Number.MAX_SAFE_INTEGER }],
+  ['restart_backoff_ms is 9007199254740991', { restartBackoffMs: Number.MAX_SAFE_INTEGER }],
 ])('a specification is refused: %s', (message, change) => {
-  expect(() => checkSpec(spec(change), caller(1000))).toThrow(message);
+  expect(() => checkSpec(spec(change), caller(1000), NOW_MS)).toThrow(message);
 });
 
 describe('after a lost node', () => {

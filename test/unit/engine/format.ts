@@ -64,6 +64,12 @@ export function resealBlob(pack: Buffer, offset: number, change: (header: Buffer
   sha256(header.subarray(0, 56)).copy(header, 56, 0, 8);
 }
 
+/** Contents of a blob that was written without compression. */
+export function rawBlob(blob: Buffer): Buffer {
+  if (blob.readUInt16LE(6) !== 0) throw new Error('the blob is compressed');
+  return blob.subarray(BLOB_HEADER_BYTES);
+}
+
 class Cursor {
   #at = 0;
   constructor(readonly bytes: Buffer) {}

@@ -1,7 +1,9 @@
 /** What the engine knows from one generation to the next, and what it reads and stores because of it. */
 import { startFill } from '../../../native';
 import { type Generation, Generations, MIB } from './capture-all';
+import { storedPages } from './compare';
 import { indexBody, readMaps } from './format';
+import { readMemory } from './shadow';
 import { buildVictim, stopProcess, type Victim } from './victim';
 
 const program = buildVictim();
@@ -64,6 +66,39 @@ test('after a rollback everything of the attempt is stored again, and a commit k
       .filter((pack) => !first.packs.includes(pack))
       .every((pack) => pack > Math.max(...first.packs) + 1),
   ).toBe(true);
+});
+
+// The kernel makes one map of both halves again, which is tracked no more, and leaves the marks of "not written" in the first half.
+test('writes are seen in a map of which a part was moved away and back', async () => {
+  const victim = await bigVictim(1);
+  const generations = new Generations('write-protect', { compressionLevel: 0 });
+  const stored = async () => {
+    const generation = await capture(generations, victim);
+    generations.ledger.commit();
+    return storedPages({ ...generation, packs: generations.packsOf(generation) }).get(victim.pid);
+  };
+  await stored();
+  await victim.ask('move away', 'moved');
+  await stored();
+  await victim.ask('move back', 'moved');
+  // The same pages in both: while nothing tracks them, and then.
+  await victim.ask('touch 0', 'touched');
+  await stored();
+  await victim.ask('touch 16', 'touched');
+  const pages = await stored();
+  const address = 0x300000000000;
+  expect(pages?.get(address)).toEqual(readMemory(victim.pid, address, 4096));
+});
+
+// Write-protection of such a map would have the kernel try for ever.
+test('a tracked process can put guards into a private map of a file', async () => {
+  const victim = await program.start();
+  await victim.ask('fill', 'filled');
+  const generations = new Generations();
+  await capture(generations, victim);
+  generations.ledger.commit();
+  await capture(generations, victim);
+  await victim.ask('guard file', 'guarded');
 });
 
 test('a second attempt at the same time is refused', async () => {

@@ -1,5 +1,5 @@
 /** A running tree of test/victims/mutator.c: found, stopped and cloned from outside. */
-import { type ChildProcess, execFileSync, spawn } from 'node:child_process';
+import { type ChildProcess, spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
@@ -29,10 +29,33 @@ export function buildMutator(): MutatorProgram {
       if (!child.stdout) throw new Error('the mutator has no output');
       const lines = createInterface({ input: child.stdout });
       await once(lines, 'line');
-      return new Mutators(child, cloner);
+      return new Mutators(child, new Cloner(cloner));
     },
     remove: () => rmSync(directory, { recursive: true }),
   };
+}
+
+/** A running test/victims/clone_injector.c. */
+class Cloner {
+  readonly #child: ChildProcess;
+  readonly #answers: AsyncIterator<string>;
+
+  constructor(program: string) {
+    this.#child = spawn(program, { stdio: ['pipe', 'pipe', 'inherit'] });
+    if (!this.#child.stdout) throw new Error('the cloner has no output');
+    this.#answers = createInterface({ input: this.#child.stdout })[Symbol.asyncIterator]();
+  }
+
+  async clone(pid: number): Promise<number> {
+    this.#child.stdin?.write(`${pid}\n`);
+    const clonePid = Number((await this.#answers.next()).value);
+    if (!clonePid) throw new Error(`process ${pid} could not be cloned`);
+    return clonePid;
+  }
+
+  end(): void {
+    this.#child.stdin?.end();
+  }
 }
 
 /** Empty when the process has ended. */
@@ -73,7 +96,7 @@ export class Mutators {
 
   constructor(
     private readonly root: ChildProcess,
-    private readonly cloner: string,
+    private readonly cloner: Cloner,
   ) {}
 
   /** Of the tree as it is now: it changes. */
@@ -85,14 +108,13 @@ export class Mutators {
 
   processes = () => this.pids().map((pid) => ({ pid, imagePid: pid }));
 
-  /** Stops all of them; those that begin meanwhile, too. */
+  /** Stops all of them; those that begin meanwhile, too: only when all were still before a look was this look complete. */
   async stop(): Promise<void> {
-    for (let known = -1; ; ) {
-      const pids = this.pids();
-      for (const pid of pids) if (!isStill(pid)) signal(pid, 'SIGSTOP');
-      while (!pids.every(isStill)) await delay(1);
-      if (pids.length === known) return;
-      known = pids.length;
+    for (;;) {
+      const moving = this.pids().filter((pid) => !isStill(pid));
+      if (moving.length === 0) return;
+      for (const pid of moving) signal(pid, 'SIGSTOP');
+      while (!moving.every(isStill)) await delay(1);
     }
   }
 
@@ -101,14 +123,14 @@ export class Mutators {
   }
 
   /** A clone of each of the stopped processes, which never runs. */
-  clone(): SnapshotPids[] {
-    const pids = this.pids();
-    const lines = execFileSync(this.cloner, pids.map(String), { encoding: 'latin1' }).trim().split('\n');
-    return pids.map((pid, i) => {
-      const clonePid = Number(lines[i]);
+  async clone(): Promise<SnapshotPids[]> {
+    const clones: SnapshotPids[] = [];
+    for (const pid of this.pids()) {
+      const clonePid = await this.cloner.clone(pid);
       this.#clones.set(clonePid, adoptSnapshot(clonePid, pid));
-      return { pid, clonePid };
-    });
+      clones.push({ pid, clonePid });
+    }
+    return clones;
   }
 
   async endClones(): Promise<void> {
@@ -120,6 +142,7 @@ export class Mutators {
 
   async end(): Promise<void> {
     await this.endClones();
+    this.cloner.end();
     const pids = this.pids();
     for (const pid of pids) signal(pid, 'SIGKILL');
     if (this.root.exitCode === null && this.root.signalCode === null) await once(this.root, 'exit');

@@ -1,4 +1,4 @@
-/** A random series of attempts at generations, each compared with what /proc showed at its hold. */
+/** A random series of attempts at generations, each compared with what /proc showed at its hold, and some restored. */
 import {
   type Capture,
   type Ledger,
@@ -8,174 +8,169 @@ import {
   type TrackMethod,
 } from '../../../native';
 import { OPTIONS } from './capture-all';
+import { storedPages, wrongInProcesses, wrongInStore } from './compare';
+import type { HollowProgram } from './hollow';
+import { type Generation, type HoldMode, KeptGenerations } from './kept';
 import type { Mutators } from './mutators';
-import { BlobDigests, differences, pagesOf, type Shadow, shadowOf } from './shadow';
+import { RunCounts } from './random-counts';
+import { fill, fillLazily } from './restore';
+import { segmentsOf } from './segments';
+import { type Shadow, shadowOf } from './shadow';
 
 /** What may become of an attempt. abandoned: given up between two steps; failed: in the middle of one. */
 type Outcome = 'committed' | 'rolled back' | 'abandoned' | 'failed';
 const OUTCOMES: readonly Outcome[] = [
-  ...Array<Outcome>(12).fill('committed'),
+  ...Array<Outcome>(24).fill('committed'),
   ...Array<Outcome>(3).fill('rolled back'),
-  ...Array<Outcome>(3).fill('abandoned'),
+  ...Array<Outcome>(2).fill('abandoned'),
   'failed',
 ];
 
-/** Committed generations that can still be restored; older ones are deleted, and packs that none of these names. */
-const KEPT = 8;
-/** Ledgers number their packs from 1; here all have one numbering. */
-const PACKS_PER_LEDGER = 1_000_000;
+/** Of so many attempts one is followed by a restore. */
+const ATTEMPTS_PER_RESTORE = 4;
 
-export interface Counts {
-  committed: number;
-  attempts: number;
-  /** Generations compared with their shadow, also older ones, read again from their packs. */
-  compared: number;
-  comparedPages: number;
-  snapshotPages: number;
-  presentPages: number;
-  stalePages: number;
-}
-
-interface Generation {
-  readonly number: number;
-  readonly index: Buffer;
-  readonly packs: readonly number[];
-  readonly shadow: Shadow;
+/** An attempt as it was decided. */
+interface Plan {
+  readonly outcome: Outcome;
+  readonly mode: HoldMode;
+  /** Of pre-copy. */
+  readonly rounds: number;
+  readonly chunkPages: number;
+  /** The shadow reads pages in that were in the swap: sometimes the engine is to meet them there. */
+  readonly isShadowFirst: boolean;
 }
 
 export class RandomRun {
-  readonly counts: Counts = {
-    committed: 0,
-    attempts: 0,
-    compared: 0,
-    comparedPages: 0,
-    snapshotPages: 0,
-    presentPages: 0,
-    stalePages: 0,
-  };
-  readonly methods = new Set<string>();
+  readonly counts = new RunCounts();
   /** Why the wanted method is not used. */
   refusal = '';
   private ledger: Ledger;
-  private ledgers = 1;
-  private kept: Generation[] = [];
-  private stored = new Map<number, Buffer>();
-  private blobs = new BlobDigests((number) => this.stored.get(number));
+  private readonly kept: KeptGenerations;
 
   constructor(
     private readonly mutators: Mutators,
+    private readonly hollow: HollowProgram,
     private readonly method: TrackMethod,
     /** From 0 up to the limit. */
     private readonly below: (limit: number) => number,
   ) {
     this.ledger = openLedger(method);
+    this.kept = new KeptGenerations(below);
   }
 
   /** One attempt. Returns every difference, of it and of an older generation. */
   async attempt(): Promise<string[]> {
-    const outcome = OUTCOMES[this.below(OUTCOMES.length)] ?? 'committed';
-    const captured = await this.capture(outcome);
+    const plan = this.decide();
+    const generation = await this.capture(plan);
     this.counts.attempts++;
     for (const { method, refusal } of this.ledger.trackers()) {
-      this.methods.add(method);
+      this.counts.methods.add(method);
       if (refusal.startsWith('this kernel has no')) this.refusal = refusal;
     }
-    if (outcome === 'failed') this.forget();
-    else if (outcome === 'committed') this.ledger.commit();
-    else this.ledger.rollback();
-    if (captured === null) return [];
-    const wrong = this.compare(captured, this.blobs);
-    if (outcome === 'committed') this.keep(captured);
-    else this.deletePacks();
-    const old = this.kept[this.below(this.kept.length)];
-    if (old) wrong.push(...this.compare(old, new BlobDigests((number) => this.stored.get(number))));
+    this.settle(plan.outcome, generation);
+    const wrong = generation ? this.compare(generation) : [];
+    if (this.below(ATTEMPTS_PER_RESTORE) === 0) wrong.push(...(await this.restoreAny()));
     return wrong;
   }
 
-  private async capture(outcome: Outcome): Promise<Generation | null> {
-    const capture = startCapture(this.ledger, {
-      ...OPTIONS,
-      compressionLevel: 0,
-      packBytes: 2 ** 20,
+  private decide(): Plan {
+    return {
+      outcome: OUTCOMES[this.below(OUTCOMES.length)] ?? 'committed',
+      mode: this.below(2) === 0 ? 'copy at the hold' : 'snapshot',
+      rounds: this.below(4),
       chunkPages: [1, 16, 64][this.below(3)] ?? 64,
-    });
+      isShadowFirst: this.below(2) === 0,
+    };
+  }
+
+  private settle(outcome: Outcome, generation: Generation | null): void {
+    if (outcome === 'committed' && generation) {
+      this.ledger.commit();
+      this.kept.keep(generation);
+    } else if (outcome === 'failed') {
+      this.ledger = openLedger(this.method);
+      this.kept.forgetLedger();
+    } else {
+      this.ledger.rollback();
+      this.kept.deletePacks();
+    }
+  }
+
+  private async capture(plan: Plan): Promise<Generation | null> {
+    const { chunkPages, outcome, rounds } = plan;
+    const options = { ...OPTIONS, compressionLevel: 0, packBytes: 2 ** 20, chunkPages };
+    const capture = startCapture(this.ledger, options);
     try {
-      const packs = this.takePacks(capture);
+      const packs = this.kept.takePacks(capture);
       packs.catch(() => {});
-      for (let rounds = this.below(4); rounds > 0; rounds--) await capture.round(this.mutators.processes());
+      for (let round = 0; round < rounds; round++) await capture.round(this.mutators.processes());
       if (outcome === 'abandoned' && this.below(2) === 0) return null;
-      return await this.hold(capture, outcome, packs);
+      const shadow = await this.hold(capture, plan);
+      if (!shadow || outcome === 'abandoned') return null;
+      await capture.readSnapshots();
+      await capture.finish();
+      await packs;
+      return this.generationOf(capture, plan, shadow);
     } finally {
       capture.close();
       await this.mutators.endClones();
     }
   }
 
-  private async hold(capture: Capture, outcome: Outcome, packs: Promise<void>): Promise<Generation | null> {
+  /** Null: the capture failed, as it was to. */
+  private async hold(capture: Capture, { outcome, mode, isShadowFirst }: Plan): Promise<Shadow | null> {
     await this.mutators.stop();
-    let shadow: Shadow;
     try {
       const processes = this.mutators.processes();
-      shadow = shadowOf(processes.map(({ pid }) => pid));
-      const snapshots: SnapshotPids[] = this.below(3) === 0 ? this.mutators.clone() : [];
+      const pids = processes.map(({ pid }) => pid);
+      const segments = segmentsOf(pids);
+      const leftOut = segments.filter(({ isLeftOut }) => isLeftOut).map(({ id }) => id);
+      const before = isShadowFirst ? shadowOf(pids, segments) : null;
+      const snapshots: SnapshotPids[] = mode === 'snapshot' ? await this.mutators.clone() : [];
       const gone = outcome === 'failed' ? [{ pid: 4_194_303, imagePid: 4_194_303 }] : [];
-      const counts = await capture.freeze([...processes, ...gone], snapshots);
+      await capture.freeze([...processes, ...gone], snapshots, leftOut);
       await capture.readHeld();
-      this.counts.snapshotPages += counts.snapshotPages;
-      this.counts.presentPages += counts.presentPages;
-      this.counts.stalePages += counts.stalePages;
+      return before ?? shadowOf(pids, segments);
     } catch (error) {
       if (outcome === 'failed') return null;
       throw error;
     } finally {
       this.mutators.resume();
     }
-    if (outcome === 'abandoned') return null;
-    await capture.readSnapshots();
-    await capture.finish();
-    await packs;
-    const { body, packs: named } = capture.index();
-    return {
-      number: ++this.counts.committed,
-      index: Buffer.from(body),
-      packs: named.map((number) => this.packNumber(number)),
-      shadow,
-    };
   }
 
-  private packNumber = (number: number): number => this.ledgers * PACKS_PER_LEDGER + number;
+  private generationOf(capture: Capture, { outcome, mode, rounds }: Plan, shadow: Shadow): Generation {
+    const { body, packs } = capture.index();
+    if (outcome === 'committed') this.counts.committed(mode, rounds);
+    this.counts.saw(shadow);
+    const index = Buffer.from(body);
+    return { number: this.counts.attempts + 1, mode, index, packs: this.kept.packsOf(packs), shadow };
+  }
 
-  private async takePacks(capture: Capture): Promise<void> {
-    for (let pack = await capture.next(); pack; pack = await capture.next()) {
-      this.stored.set(this.packNumber(pack.number), Buffer.from(pack.body));
-      capture.recycle(pack.number);
+  private compare(generation: Generation): string[] {
+    const stored = storedPages(generation);
+    for (const pages of stored.values()) this.counts.of(generation.mode).comparedPages += pages.size;
+    return named(generation, '', wrongInStore(generation.shadow, stored));
+  }
+
+  private async restoreAny(): Promise<string[]> {
+    const generation = this.kept.any();
+    if (!generation) return [];
+    const isLazy = this.below(2) === 0;
+    const tree = await this.hollow.start(generation.shadow, isLazy);
+    try {
+      const filled = await (isLazy ? fillLazily : fill)(generation, tree);
+      this.counts.restored(generation.mode, isLazy, filled);
+      return named(
+        generation,
+        isLazy ? ', restored lazily' : ', restored',
+        wrongInProcesses(generation.shadow, tree.pids()),
+      );
+    } finally {
+      await tree.end();
     }
   }
-
-  private compare(generation: Generation, blobs: BlobDigests): string[] {
-    const restored = pagesOf(generation, blobs);
-    this.counts.compared++;
-    for (const pages of restored.values()) this.counts.comparedPages += pages.size;
-    return differences(generation.shadow, restored).map(
-      (one) => `generation ${generation.number} (attempt ${this.counts.attempts}): ${one}`,
-    );
-  }
-
-  private keep(generation: Generation): void {
-    this.kept.push(generation);
-    if (this.kept.length > KEPT) this.kept.splice(this.below(this.kept.length - 1), 1);
-    this.deletePacks();
-  }
-
-  /** As a garbage collector does: what the next generation names must be in one that is there. */
-  private deletePacks(): void {
-    const named = new Set(this.kept.flatMap(({ packs }) => packs));
-    for (const number of this.stored.keys()) if (!named.has(number)) this.stored.delete(number);
-  }
-
-  private forget(): void {
-    this.ledger = openLedger(this.method);
-    this.ledgers++;
-    this.deletePacks();
-  }
 }
+
+const named = ({ number, mode }: Generation, what: string, wrong: string[]): string[] =>
+  wrong.map((one) => `attempt ${number} (${mode})${what}: ${one}`);

@@ -81,7 +81,8 @@ describe('what the job finds', () => {
       expect(statusField(pid, 'Groups').trim().split(' ').map(Number)).toEqual([...USER.groups]);
       expect(statusField(pid, 'CapEff')).toBe('0000000000000000');
       expect(readlinkSync(`/proc/${pid}/cwd`)).toBe(directory);
-      expect(readdirSync(`/proc/${pid}/fd`)).toEqual(['0', '1', '2']);
+      // A program that has just begun still has its libraries open.
+      await until(() => readdirSync(`/proc/${pid}/fd`).join() === '0,1,2');
       expect(readlinkSync(`/proc/${pid}/fd/0`)).toBe('/dev/null');
       expect(readlinkSync(`/proc/${pid}/fd/1`)).toBe(output);
     }

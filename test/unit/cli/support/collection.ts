@@ -92,7 +92,7 @@ function outcome(): Outcome {
     storedBytes: 128 * MIB,
     measuredMs: NOW_MS,
   };
-  return { decided: { job: JOB_ID, decisions, summaries: [], sweep, damage: [], usage } };
+  return { decided: { job: JOB_ID, decisions, vanished: [], sweep, damage: [], usage } };
 }
 
 export function collections(): JobCollection[] {
@@ -101,7 +101,7 @@ export function collections(): JobCollection[] {
     reportOf(JOB_ID, outcome(), GRACE_MS),
     reportOf(
       'j-000000000002',
-      { decided: { job: '', decisions: [], summaries: [], sweep: null, damage: [damaged], usage: null } },
+      { decided: { job: '', decisions: [], vanished: [], sweep: null, damage: [damaged], usage: null } },
       GRACE_MS,
     ),
     reportOf('j-000000000003', { skipped: 'operation o-000000000001 is at UPLOAD' }, GRACE_MS),

@@ -59,7 +59,9 @@ async function until(isTrue: () => Promise<boolean>): Promise<void> {
 async function settled(): Promise<void> {
   await until(async () => {
     const measured = (await usage(user)).jobs.find((each) => each.job === job.id);
-    const isCounted = (measured?.generations ?? 0) >= (await listed()).length;
+    const [inCatalog, inStore] = [await listed(), await generationsOf(cluster.store)];
+    // The catalog follows the store: a removal is over when both agree.
+    const isCounted = (measured?.generations ?? 0) >= inCatalog.length && inCatalog.length === inStore.length;
     return isCounted && (await explain(user, job.id)).every(({ kept }) => kept);
   });
 }
@@ -190,6 +192,24 @@ describe('with the usual settings', () => {
     await pinned(user, 1, false);
     await collect(user);
     expect(await listed()).toEqual([2]);
+  });
+
+  test('a policy that was set after the last commit survives a loss of Redis, and so does a deadline', async () => {
+    const deadlineMs = Date.now() + DAY_MS;
+    job = await user.submit({ nodes: ['n1'], retention: { ...KEEP_ALL, keepLast: 9 }, deadlineMs });
+    await take(1);
+    await setPolicy(user, job.id, { keepLast: 5 });
+    await cluster.stopCoordinator();
+    await rm(join(cluster.directory, 'state'), { recursive: true });
+    await cluster.startCoordinator();
+    expect(await user.job(job.id)).toMatchObject({ deadlineMs, spec: { retention: { keepLast: 5 } } });
+  });
+
+  test('what is not there any more cannot be pinned', async () => {
+    await startJob({}, 2);
+    await cluster.store.delete(manifestKey(job.id, 1));
+    await expect(pinned(user, 1)).rejects.toMatchObject({ code: 'NOT_FOUND' });
+    expect(await keysBelow(cluster.store, 'pins/')).toEqual([]);
   });
 
   test('what nobody names is found and reported, also of unknown jobs, and deleted after the grace', async () => {

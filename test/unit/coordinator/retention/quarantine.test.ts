@@ -3,7 +3,7 @@ import { HoldfastError } from '../../../../core/errors';
 import { JobState } from '../../../../proto/gen/holdfast/v1/coordinator';
 import { RestartPolicy } from '../../../../proto/gen/holdfast/v1/manifest';
 import { FakeCluster, type User } from '../support/cluster';
-import { checkpoints, collect, explain, pinned, remove, setPolicy } from '../support/collecting';
+import { checkpoints, collect, explain, loseObjects, pinned, remove, setPolicy } from '../support/collecting';
 
 let cluster: FakeCluster;
 let user: User;
@@ -26,8 +26,9 @@ async function stoppedJob(count: number): Promise<string> {
   return id;
 }
 
-/** Every restart from the generation fails as one that is to blame for it. */
-function spoil(generation: number): void {
+/** The generation has lost its objects, and every restart from it fails. */
+async function spoil(job: string, generation: number): Promise<void> {
+  await loseObjects(cluster.store, job, generation);
   for (const agent of cluster.agents.values()) {
     agent.overrides.set('stage', (command) => {
       if (command.generation === generation) throw new HoldfastError('CORRUPT', 'another checksum');
@@ -38,7 +39,7 @@ function spoil(generation: number): void {
 
 test('the newest in quarantine and the newest that is not both stay, until a commit replaces them', async () => {
   const job = await stoppedJob(3);
-  spoil(3);
+  await spoil(job, 3);
   expect(await user.restart(job)).toMatchObject({ phase: 'ABORTED', error: { code: 'CORRUPT' } });
   await setPolicy(user, job, { keepLast: 1 });
   expect((await explain(user, job)).map(({ reason }) => reason)).toEqual([
@@ -54,9 +55,22 @@ test('the newest in quarantine and the newest that is not both stay, until a com
   expect(await listed()).toEqual([4]);
 });
 
+test('what one node does not see is there: the generation gets its second chance', async () => {
+  const job = await stoppedJob(2);
+  const n2 = cluster.agent('n2');
+  n2.overrides.set('stage', () => {
+    throw new HoldfastError('OBJECT_MISSING', 'no such file');
+  });
+  expect(await user.restart(job)).toMatchObject({ phase: 'ABORTED', generation: 2 });
+  expect(await checkpoints(user)).toMatchObject([{ quarantine: '' }, { quarantine: '', failedRestarts: 1 }]);
+  n2.overrides.clear();
+  expect(await user.restart(job)).toMatchObject({ phase: 'RUNNING', generation: 2 });
+  expect(await checkpoints(user)).toMatchObject([{}, { failedRestarts: 0 }]);
+});
+
 test('a verdict leaves the pin, and a pin the verdict', async () => {
   const job = await stoppedJob(2);
-  spoil(2);
+  await spoil(job, 2);
   await pinned(user, 2);
   expect(await user.restart(job)).toMatchObject({ phase: 'ABORTED' });
   const quarantine = expect.stringContaining('CORRUPT');

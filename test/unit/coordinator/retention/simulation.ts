@@ -1,15 +1,9 @@
 /** One job of a coordinator that may die at any step, over a store and a Redis that keep what was written. */
-import { Catalog } from '../../../../coordinator/catalog/catalog';
+import type { Catalog } from '../../../../coordinator/catalog/catalog';
 import { summaryOf } from '../../../../coordinator/catalog/rebuild';
 import type { Context } from '../../../../coordinator/context';
 import { collect, collectAfterCommit } from '../../../../coordinator/retention/collect';
 import { pin, unpin } from '../../../../coordinator/retention/pins';
-import { UsageTable } from '../../../../coordinator/retention/usage';
-import { JobTable } from '../../../../coordinator/state/jobs';
-import { JobLocks } from '../../../../coordinator/state/locks';
-import { OperationTable } from '../../../../coordinator/state/operations';
-import { Transfers } from '../../../../coordinator/transfer/transfers';
-import { openLog } from '../../../../core/log';
 import { encodeManifest, generationPrefix, manifestKey } from '../../../../core/manifest';
 import { KEEP_ALL } from '../../../../core/retention';
 import { Job, JobState } from '../../../../proto/gen/holdfast/v1/coordinator';
@@ -18,6 +12,7 @@ import { MemoryStore } from '../../../contract/memoryStore';
 import { differences, generationsOf } from '../support/collecting';
 import { FACTS } from '../support/generation';
 import { ManualClock } from '../support/manualClock';
+import { memoryContext } from './memoryContext';
 import { Crash, fragile, MemoryRedis } from './memoryRedis';
 
 const JOB = 'j-abcdefghjkmn';
@@ -234,25 +229,13 @@ export class Simulation {
     if (this.#context !== null) return this.#context;
     const redis = fragile(this.#redis.client(), this.#fuse);
     const store = fragile(this.#store, this.#fuse);
-    const log = openLog('coordinator', 'silent');
-    const jobs = await JobTable.load(redis);
-    const catalog = new Catalog(redis, store, jobs, log);
-    const operations = await OperationTable.load(redis);
+    const context = await memoryContext(redis, store, this.#clock, GRACE_MS);
+    const { jobs, catalog } = context;
     const spec = { uid: 1000, retention: KEEP_ALL };
     const known = jobs.find(JOB) ?? Job.fromPartial({ id: JOB, state: JobState.RUNNING, spec });
     await jobs.put({ ...known, lastGeneration: this.#newest });
     await this.#recover(catalog);
-    const context = {
-      ...{ redis, store, log, jobs, catalog, operations, clock: this.#clock },
-      locks: new JobLocks(),
-      removals: new JobLocks(),
-      transfers: new Transfers(),
-      usage: new UsageTable(redis),
-      fleet: { fillingOf: () => [] },
-      gathering: { remainingMs: () => 0 },
-      policies: () => ({ restartWaitMs: 0, retention: KEEP_ALL, gcGraceMs: GRACE_MS, userQuotaBytes: 0 }),
-    };
-    this.#context = context as unknown as Context;
-    return this.#context;
+    this.#context = context;
+    return context;
   }
 }

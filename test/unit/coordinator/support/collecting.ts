@@ -1,5 +1,5 @@
 /** Calls and looks that the tests of retention share. */
-import { decodeManifest, MANIFESTS_PREFIX, parseManifestKey } from '../../../../core/manifest';
+import { decodeManifest, jobDataPrefix, MANIFESTS_PREFIX, parseManifestKey } from '../../../../core/manifest';
 import { objectsOf } from '../../../../core/manifest-objects';
 import { KEEP_ALL } from '../../../../core/retention';
 import { invoke } from '../../../../core/rpc/handlers';
@@ -68,6 +68,12 @@ export async function differences(store: ObjectStore): Promise<{ missing: string
     missing: [...named].filter((key) => !there.includes(key)),
     garbage: there.filter((key) => !named.has(key)),
   };
+}
+
+/** What the generation wrote itself is not there any more. */
+export async function loseObjects(store: ObjectStore, job: string, generation: number): Promise<void> {
+  for (const key of await keysBelow(store, jobDataPrefix(job)))
+    if (key.startsWith(`${jobDataPrefix(job)}${generation}-`)) await store.delete(key);
 }
 
 export async function remove({ client, metadata }: User, ckptId: number): Promise<void> {

@@ -9,10 +9,11 @@ interface Timer {
 
 export class ManualClock implements Clock {
   #nowMs = 1_000_000;
+  #behindMs = 0;
   readonly #timers = new Set<Timer>();
 
   wallMs(): number {
-    return this.#nowMs;
+    return this.#nowMs - this.#behindMs;
   }
 
   monotonicMs(): number {
@@ -46,6 +47,11 @@ export class ManualClock implements Clock {
       this.#run(next);
     }
     this.#nowMs = endMs;
+  }
+
+  /** Somebody sets the calendar: timers do not notice. */
+  setBack(ms: number): void {
+    this.#behindMs += ms;
   }
 
   /** The process did not run for a while: timers that were due run late, once. */

@@ -1,0 +1,82 @@
+/** Memory that a machine has only if it was given some: huge pages, and pages in the swap. */
+import { startFill } from '../../native';
+import { takeHugePages, takeSwap } from '../harness/machineMemory';
+import { testUnless } from '../harness/testUnless';
+import { type Generation, Generations } from '../unit/engine/capture-all';
+import { bodyOf } from '../unit/engine/compare';
+import { indexBody, readMaps } from '../unit/engine/format';
+import { privateMapsOf } from '../unit/engine/shadow';
+import { buildVictim, type Victim } from '../unit/engine/victim';
+
+const HUGE = 0x150000000000;
+const ANONYMOUS = 0x100000000000;
+
+/** One for each victim of a test. */
+const hugePages = takeHugePages(3);
+const swap = takeSwap(32);
+const program = buildVictim();
+afterEach(() => program.endAll());
+afterAll(async () => {
+  program.remove();
+  await hugePages.giveBack();
+  await swap.giveBack();
+});
+
+function capture(generations: Generations, victim: Victim, rounds = 1): Promise<Generation> {
+  const processes = () => [{ pid: victim.pid, imagePid: 7 }];
+  return generations.capture(processes, rounds, async () => {
+    await victim.stop();
+    return { snapshots: [], release: async () => victim.resume() };
+  });
+}
+
+async function filledVictim(): Promise<Victim> {
+  const victim = await program.start();
+  await victim.ask('fill', 'filled');
+  return victim;
+}
+
+const pagesAt = ({ index }: Generation, start: number): number =>
+  (readMaps(indexBody(index)).find((map) => map.start === BigInt(start))?.chunks ?? []).reduce(
+    (sum, { pages }) => sum + pages,
+    0,
+  );
+
+// The kernel leaves its mark of "not written" where a huge page was.
+testUnless(hugePages.whyNot)(
+  'a huge page that was dropped is not taken for one that was not written',
+  async () => {
+    const victim = await filledVictim();
+    const generations = new Generations('write-protect', { compressionLevel: 0 });
+    expect(pagesAt(await capture(generations, victim), HUGE)).toBe(512);
+    generations.ledger.commit();
+    expect(pagesAt(await capture(generations, victim), HUGE)).toBe(512);
+    generations.ledger.commit();
+    await victim.ask('drop huge', 'dropped');
+    // With the page away, and with a new one in its place that was only read.
+    expect(pagesAt(await capture(generations, victim), HUGE)).toBe(0);
+    generations.ledger.rollback();
+    await victim.sums();
+    expect(pagesAt(await capture(generations, victim), HUGE)).toBe(0);
+  },
+);
+
+const swappedPages = (pid: number): number =>
+  privateMapsOf(pid).find(({ start }) => start === ANONYMOUS)?.swapped.size ?? 0;
+
+testUnless(swap.whyNot).each([0, 1])('pages in the swap are captured (%d rounds)', async (rounds) => {
+  const [victim, other] = [await filledVictim(), await filledVictim()];
+  for (const one of [victim, other]) await one.ask('page out', 'paged out');
+  // To look is to bring them back: of two that did the same, one is looked at.
+  expect(swappedPages(other.pid)).toBeGreaterThan(100);
+  const generations = new Generations('probe', { compressionLevel: 0 });
+  const generation = await capture(generations, victim, rounds);
+  const twin = await program.start();
+  await twin.stop();
+  const filling = startFill(generation.index, [{ imagePid: 7, pid: twin.pid }], { threads: 2 });
+  const packs = generations.packsOf(generation);
+  for (const number of filling.packNumbers()) await filling.writePack(number, bodyOf(packs, number));
+  filling.close();
+  twin.resume();
+  expect(await twin.sums()).toEqual(await victim.sums());
+});
