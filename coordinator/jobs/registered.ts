@@ -1,7 +1,7 @@
 /** What a node's Register says about the jobs: stale trees to kill (E3), and trees that are gone with a reboot. */
 import { toHoldfastError } from '../../core/errors';
 import type { HostedTree, Register } from '../../proto/gen/holdfast/v1/agent';
-import { type Job, JobState } from '../../proto/gen/holdfast/v1/coordinator';
+import { type Job, JobState, type PlacedTree } from '../../proto/gen/holdfast/v1/coordinator';
 import type { Context } from '../context';
 import { hasMain, isEnded, nodesOf } from '../state/jobs';
 import { TIMEOUTS_MS } from '../timeouts';
@@ -48,6 +48,10 @@ async function noteHosted(context: Context, { node, trees }: Register): Promise<
     const isRebuilt = known.incarnation === 0 || isNewer;
     const isCurrent = known.state === JobState.RUNNING && known.incarnation === incarnation;
     if (!isRebuilt && !isCurrent) continue;
+    // After a restart of the coordinator all nodes say what is on record: writing it again would take longer than leases.
+    const isNoted = (tree: PlacedTree) =>
+      tree.treeId === treeId && tree.node === node && tree.rootPid === rootPid;
+    if (!isRebuilt && known.trees.some(isNoted)) continue;
     const hosted = { treeId, node, rootPid, main: treeId === 'main' };
     await jobs.update(job, (now) => ({
       trees: [...(isRebuilt ? [] : now.trees.filter((tree) => tree.treeId !== treeId)), hosted],

@@ -3,7 +3,6 @@ import { EventEmitter } from 'node:events';
 import pino from 'pino';
 import { Lease } from '../../../agent/lease';
 import { Connection } from '../../../agent/session/connection';
-import type { Trees } from '../../../agent/trees';
 import type { AgentServiceClient, SessionResponse } from '../../../proto/gen/holdfast/v1/agent';
 
 class FakeStream extends EventEmitter {
@@ -28,7 +27,7 @@ test('only another coordinator than the last makes the agent give up what is in 
   const connection = new Connection({
     client: { session, close: () => {} } as unknown as AgentServiceClient,
     lease: new Lease(() => {}),
-    trees: { all: () => [], unreportedEnds: () => [] } as unknown as Trees,
+    trees: { all: () => [], unreportedEnds: () => [], forget: () => {} },
     log: pino({ level: 'silent' }),
     register: () => ({ node: 'n1', facts: undefined, version: 'test' }),
     filling: () => [],
