@@ -54,41 +54,62 @@ class Run {
 const SETUP = ['fill 0 2048', 'fill 65472 128'];
 
 /** Commands of test/victims/pages.c; a page table is of 512 pages. */
-const CASES: ReadonlyArray<readonly [name: string, changes: readonly string[], setup?: readonly string[]]> = [
-  ['nothing', []],
-  ['written pages', ['fill 5 1', 'fill 600 3', 'fill 65535 2']],
-  ['so many written runs that the kernel names them in parts', runs('fill', 700)],
-  ['single dropped pages', ['drop 5 1', 'drop 300 1', 'drop 700 3', 'drop 65535 2']],
-  ['a page that was dropped and written', ['drop 300 1', 'fill 300 1']],
-  ['a page that was dropped and read', ['drop 300 1', 'read 300 1']],
-  ['a dropped page table', ['drop 512 512']],
-  ['dropped page tables and parts of others', ['drop 300 1500', 'drop 65472 64']],
-  ['a dropped page table of which some are read', ['drop 512 512', 'read 800 4']],
-  ['a dropped page table of which some are written', ['drop 512 512', 'fill 800 4']],
-  ['pages that were zero pages', ['read 2100 80', 'drop 2110 3', 'fill 2120 2'], ['read 2048 100']],
-  ['pages where none were', ['fill 3000 100', 'read 3200 100', 'fill 66000 1']],
-  ['a dropped huge page', ['drop 1024 512'], ['huge 1024 512']],
-  ['a huge page of which some are dropped', ['drop 1100 3', 'drop 1300 100'], ['huge 1024 512']],
-  ['a huge page of which some are written', ['fill 1100 3'], ['huge 1024 512']],
-  ['a huge page in the place of a dropped one', ['drop 1024 512', 'huge 1024 512'], ['huge 1024 512']],
-  ['pages collapsed to a huge page', ['huge 512 512']],
-  ['pages given up, not yet taken', ['free 100 300']],
-  ['pages given up, and taken', ['free 100 300', 'out 100 300']],
-  ['guard pages', ['guard 100 80', 'guard 700 1']],
-  ['guard pages that went', ['unguard 100 50'], ['guard 100 100']],
-  ['a map split by its protection', ['limit 100 200']],
-  ['a map split by its protection, with pages dropped', ['limit 100 200', 'drop 290 20', 'drop 900 1']],
-  ['a new map in the middle', ['renew 300 400', 'fill 500 2']],
-  ['pages moved away', ['move 300 100']],
-  ['a page table moved away', ['lift 512 512']],
-  ['a page table moved away, and some pages written anew', ['lift 512 512', 'fill 600 2']],
+interface Case {
+  readonly name: string;
+  readonly changes: readonly string[];
+  readonly setup?: readonly string[];
+}
+
+const CASES: readonly Case[] = [
+  { name: 'nothing', changes: [] },
+  { name: 'written pages', changes: ['fill 5 1', 'fill 600 3', 'fill 65535 2'] },
+  { name: 'so many written runs that the kernel names them in parts', changes: runs('fill', 700) },
+  { name: 'single dropped pages', changes: ['drop 5 1', 'drop 300 1', 'drop 700 3', 'drop 65535 2'] },
+  { name: 'a page that was dropped and written', changes: ['drop 300 1', 'fill 300 1'] },
+  { name: 'a page that was dropped and read', changes: ['drop 300 1', 'read 300 1'] },
+  { name: 'a dropped page table', changes: ['drop 512 512'] },
+  { name: 'dropped page tables and parts of others', changes: ['drop 300 1500', 'drop 65472 64'] },
+  { name: 'a dropped page table of which some are read', changes: ['drop 512 512', 'read 800 4'] },
+  { name: 'a dropped page table of which some are written', changes: ['drop 512 512', 'fill 800 4'] },
+  {
+    name: 'pages that were zero pages',
+    changes: ['read 2100 80', 'drop 2110 3', 'fill 2120 2'],
+    setup: ['read 2048 100'],
+  },
+  { name: 'pages where none were', changes: ['fill 3000 100', 'read 3200 100', 'fill 66000 1'] },
+  { name: 'a dropped huge page', changes: ['drop 1024 512'], setup: ['huge 1024 512'] },
+  {
+    name: 'a huge page of which some are dropped',
+    changes: ['drop 1100 3', 'drop 1300 100'],
+    setup: ['huge 1024 512'],
+  },
+  { name: 'a huge page of which some are written', changes: ['fill 1100 3'], setup: ['huge 1024 512'] },
+  {
+    name: 'a huge page in the place of a dropped one',
+    changes: ['drop 1024 512', 'huge 1024 512'],
+    setup: ['huge 1024 512'],
+  },
+  { name: 'pages collapsed to a huge page', changes: ['huge 512 512'] },
+  { name: 'pages given up, not yet taken', changes: ['free 100 300'] },
+  { name: 'pages given up, and taken', changes: ['free 100 300', 'out 100 300'] },
+  { name: 'guard pages', changes: ['guard 100 80', 'guard 700 1'] },
+  { name: 'guard pages that went', changes: ['unguard 100 50'], setup: ['guard 100 100'] },
+  { name: 'a map split by its protection', changes: ['limit 100 200'] },
+  {
+    name: 'a map split by its protection, with pages dropped',
+    changes: ['limit 100 200', 'drop 290 20', 'drop 900 1'],
+  },
+  { name: 'a new map in the middle', changes: ['renew 300 400', 'fill 500 2'] },
+  { name: 'pages moved away', changes: ['move 300 100'] },
+  { name: 'a page table moved away', changes: ['lift 512 512'] },
+  { name: 'a page table moved away, and some pages written anew', changes: ['lift 512 512', 'fill 600 2'] },
 ];
 
 function runs(what: string, count: number): string[] {
   return Array.from({ length: count }, (_, i) => `${what} ${i * 2} 1`);
 }
 
-test.each(CASES)('%s', async (_, changes, setup = []) => {
+test.each(CASES)('$name', async ({ changes, setup = [] }) => {
   const victim = await program.start();
   const run = new Run(victim);
   run.refused = await refusedBy(victim, [...SETUP, ...setup]);
