@@ -108,7 +108,8 @@ void PageScan::refill_by_scan() {
   request.start = position_;
   request.end = map_.end;
   request.vector = reinterpret_cast<uint64_t>(regions.data());
-  request.vector_length = regions.size();
+  // The kernel takes memory for so many, and few pages are looked at often.
+  request.vector_length = std::min<uint64_t>(regions.size(), (map_.end - position_) / page_size());
   request.category_inverted = request.category_mask = excluded(map_.kind);
   request.category_anyof_mask = kIsPresent | kIsSwapped;
   if (write_protect_) {

@@ -112,7 +112,8 @@ testUnless(swap.whyNot)('pages that were swapped out and in between a round and 
   for (const change of [nothing, out, outAndIn]) {
     const generation = await capture(generations, victim, 1, change);
     generations.ledger.commit();
-    if (change !== nothing) expect(generation.counts.stalePages).toBeLessThan(200);
+    // The 1600 of the map that was swapped are not among them.
+    if (change !== nothing) expect(generation.counts.stalePages).toBeLessThan(1000);
     await expectRestorable(generations, generation, victim);
   }
 });
