@@ -28,7 +28,7 @@ std::vector<PageRun> unwritten_runs(const File& pagemap, const MemoryMap& map) {
   std::vector<PageRun> runs;
   uint64_t position = map.start;  // every page before it is in a run or was named
   const auto note = [&](uint64_t end) {
-    if (end - position < kWorthPassing * page_size()) return;
+    if (end < position + kWorthPassing * page_size()) return;
     runs.push_back({position, (end - position) / page_size()});
   };
   std::array<ScanRegion, kRegionsPerScan> named;
@@ -46,7 +46,7 @@ std::vector<PageRun> unwritten_runs(const File& pagemap, const MemoryMap& map) {
     if (count < 0 || request.walk_end <= walked) return runs;
     for (int i = 0; i < count; i++) {
       note(named[i].start);
-      position = named[i].end;
+      position = std::max(position, named[i].end);
     }
     walked = request.walk_end;
   }
