@@ -20,6 +20,7 @@ import type { JobTable } from './state/jobs';
 import type { JobLocks } from './state/locks';
 import type { OperationTable } from './state/operations';
 import type { Transfers } from './transfer/transfers';
+import type { Roles } from './users/roles';
 
 export interface Context {
   readonly clock: Clock;
@@ -48,4 +49,5 @@ export interface Context {
   /** JOB/TREE of launches that wait for their answer: not missing yet when a node does not name them. */
   readonly launching: Set<string>;
   readonly usage: UsageTable;
+  readonly roles: Roles;
 }

@@ -9,7 +9,7 @@ import type { Node } from '../proto/gen/holdfast/v1/coordinator';
 import type { ObjectStore } from '../store/contract';
 import { withObservers } from '../store/observed';
 import { openStore } from '../store/open';
-import { coordinatorService } from './api/service';
+import { servedCoordinator } from './api/serve';
 import { Catalog } from './catalog/catalog';
 import { rebuildIfIncomplete } from './catalog/rebuild';
 import { type Clock, systemClock } from './clock';
@@ -47,12 +47,15 @@ import { OperationTable } from './state/operations';
 import { Telemetry } from './telemetry/telemetry';
 import { recoverImports } from './transfer/settle';
 import { Transfers } from './transfer/transfers';
+import { systemUsers, type UserDatabase } from './users/database';
+import { Roles } from './users/roles';
 
 /** What the coordinator is given from outside its room. */
 export interface CoordinatorParts {
   /** SO_PEERCRED of a connected socket (native/index.ts). */
   readonly peerCredentials: (fd: number) => { pid: number; uid: number; gid: number };
   readonly clock?: Clock;
+  readonly users?: UserDatabase;
   /** Default: as the environment says. */
   readonly tracing?: Tracing;
   /** Default: stderr. */
@@ -101,6 +104,7 @@ export async function startCoordinator(
     clock: parts.clock ?? systemClock,
     redis: opened.connection,
     policies: () => policiesOf(options),
+    users: parts.users ?? systemUsers,
   });
   await telemetry.watch(context, options.metrics);
 
@@ -115,7 +119,7 @@ export async function startCoordinator(
     socketPath: options.toolsSocket,
     peerCredentials: parts.peerCredentials,
     node: null,
-    handlers: (identity) => coordinatorService(context, identity),
+    handlers: (identity) => servedCoordinator(context, () => identity),
     onError: (err) => log.warn({ err }, 'local connection refused'),
   });
   recovery.catch((err) => log.error({ err }, 'recovery'));
@@ -184,10 +188,11 @@ interface Opened {
   readonly clock: Clock;
   readonly redis: RedisOptions;
   readonly policies: () => Policies;
+  readonly users: UserDatabase;
 }
 
 async function buildContext(opened: Opened): Promise<Context> {
-  const { options, log, store, clock, redis: endpoint, policies } = opened;
+  const { options, log, store, clock, redis: endpoint, policies, users } = opened;
   // A held job must not wait for a Redis that is gone: its commands fail after a while, and the operation aborts.
   const redis = new Redis({ ...endpoint, maxRetriesPerRequest: 3, commandTimeout: 5_000 });
   redis.on('error', (err) => log.error({ err }, 'redis'));
@@ -215,6 +220,7 @@ async function buildContext(opened: Opened): Promise<Context> {
     policies,
     launching: new Set(),
     usage: new UsageTable(redis),
+    roles: new Roles(policies, users, clock, log),
   };
 }
 

@@ -13,6 +13,13 @@ import { parseRedisUrl } from './redis/external';
 
 const PORT = 7020;
 
+/** A uid, a user's name, or `group:` and a group. */
+const who = z
+  .string()
+  .regex(
+    /^([0-9]{1,10}|[A-Za-z_][^\s,:]*|group:[^,:\0]+)$/,
+    'must be a uid, the name of a user, or group: and the name of a group',
+  );
 const count = z.number().int().min(0);
 const absolute = z.string().refine(isAbsolute, 'must be an absolute path');
 
@@ -58,6 +65,11 @@ const schema = z
     gcIntervalMs: z.number().int().min(1_000).default(3_600_000),
     /** Stored bytes of one user; 0: no limit. */
     userQuotaBytes: count.default(0),
+    /** Besides root. */
+    admins: z.array(who).default([]),
+    operators: z.array(who).default([]),
+    /** What users may do without a role: nothing (0), checkpoint (1), or restart, too (2). */
+    unprivilegedAllowed: z.literal([0, 1, 2]).default(2),
     logLevel: z
       .string()
       .refine(isLogLevel, `must be one of ${LOG_LEVELS.join(', ')}`)
@@ -86,6 +98,9 @@ export const COORDINATOR_SETTINGS = {
   'gc-every': 'gcIntervalMs',
   'gc-grace': 'gcGraceMs',
   'user-quota': 'userQuotaBytes',
+  admins: 'admins',
+  operators: 'operators',
+  'ckpt-unpriv-allowed': 'unprivilegedAllowed',
   metrics: 'metrics',
   'log-level': 'logLevel',
 } as const satisfies SettingNames<keyof CoordinatorOptionsInput>;
@@ -97,6 +112,9 @@ export const COORDINATOR_RELOADABLE = [
   'keep',
   'gc-grace',
   'user-quota',
+  'admins',
+  'operators',
+  'ckpt-unpriv-allowed',
   'log-level',
 ] as const satisfies (keyof typeof COORDINATOR_SETTINGS)[];
 

@@ -3,7 +3,14 @@ import type { CoordinatorOptions } from './options';
 
 export type Policies = Pick<
   CoordinatorOptions,
-  'restartWaitMs' | 'maxCheckpoints' | 'retention' | 'gcGraceMs' | 'userQuotaBytes'
+  | 'restartWaitMs'
+  | 'maxCheckpoints'
+  | 'retention'
+  | 'gcGraceMs'
+  | 'userQuotaBytes'
+  | 'operators'
+  | 'admins'
+  | 'unprivilegedAllowed'
 >;
 
 export function policiesOf({
@@ -12,6 +19,12 @@ export function policiesOf({
   retention,
   gcGraceMs,
   userQuotaBytes,
+  operators,
+  admins,
+  unprivilegedAllowed,
 }: CoordinatorOptions): Policies {
-  return { restartWaitMs, maxCheckpoints, retention, gcGraceMs, userQuotaBytes };
+  return {
+    ...{ restartWaitMs, maxCheckpoints, retention, gcGraceMs, userQuotaBytes },
+    ...{ operators, admins, unprivilegedAllowed },
+  };
 }
