@@ -10,6 +10,8 @@ import type { ObjectStore } from '../store/contract';
 import { withObservers } from '../store/observed';
 import { openStore } from '../store/open';
 import { servedCoordinator } from './api/serve';
+import { Audit } from './audit/audit';
+import { auditOperations } from './audit/operations';
 import { Catalog } from './catalog/catalog';
 import { rebuildIfIncomplete } from './catalog/rebuild';
 import { type Clock, systemClock } from './clock';
@@ -119,7 +121,7 @@ export async function startCoordinator(
     socketPath: options.toolsSocket,
     peerCredentials: parts.peerCredentials,
     node: null,
-    handlers: (identity) => servedCoordinator(context, () => identity),
+    handlers: (identity) => servedCoordinator(context, 'socket', () => identity),
     onError: (err) => log.warn({ err }, 'local connection refused'),
   });
   recovery.catch((err) => log.error({ err }, 'recovery'));
@@ -129,6 +131,7 @@ export async function startCoordinator(
     tick: (job, dueMs) => tick(context, job, dueMs),
   });
   const follows = [
+    auditOperations(context),
     followFailures(context),
     followSchedules(context),
     followDrains(context),
@@ -154,6 +157,7 @@ export async function startCoordinator(
       options = change.options;
       log.level = options.logLevel;
       context.gate.admit();
+      context.audit.reopen();
       log.info({ reloaded: change.reloaded, needRestart }, 'configuration read again');
     },
     refuse: (err) => log.error({ err }, 'the configuration cannot be used: it stays as it is'),
@@ -176,6 +180,7 @@ export async function startCoordinator(
       context.redis.disconnect();
       await store.close();
       await opened.close();
+      await context.audit.close();
       await telemetry.close();
     },
   };
@@ -220,6 +225,7 @@ async function buildContext(opened: Opened): Promise<Context> {
     policies,
     launching: new Set(),
     usage: new UsageTable(redis),
+    audit: await Audit.open(options.auditLog, log, () => clock.monotonicMs()),
     roles: new Roles(policies, users, clock, log),
   };
 }

@@ -65,6 +65,8 @@ const schema = z
     gcIntervalMs: z.number().int().min(1_000).default(3_600_000),
     /** Stored bytes of one user; 0: no limit. */
     userQuotaBytes: count.default(0),
+    /** A file of JSON lines; absent: lines of the ordinary log. */
+    auditLog: absolute.optional(),
     /** Besides root. */
     admins: z.array(who).default([]),
     operators: z.array(who).default([]),
@@ -98,6 +100,7 @@ export const COORDINATOR_SETTINGS = {
   'gc-every': 'gcIntervalMs',
   'gc-grace': 'gcGraceMs',
   'user-quota': 'userQuotaBytes',
+  'audit-log': 'auditLog',
   admins: 'admins',
   operators: 'operators',
   'ckpt-unpriv-allowed': 'unprivilegedAllowed',

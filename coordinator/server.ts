@@ -22,7 +22,7 @@ export async function listen(context: Context, options: CoordinatorOptions): Pro
   const server = new Server(channelOptions(options.leaseMs));
   const isInsecure = options.insecureLoopback;
   server.addService(AgentServiceService, sessionService({ fleet, clock, log, isInsecure }));
-  const forwarded = servedCoordinator(context, (call) => forwardedIdentity(call, isInsecure));
+  const forwarded = servedCoordinator(context, 'agent', (call) => forwardedIdentity(call, isInsecure));
   server.addService(CoordinatorServiceService, forwarded);
   const port = await bind(server, options.listen, await credentialsOf(options));
   const host = options.listen.slice(0, options.listen.lastIndexOf(':'));

@@ -103,6 +103,7 @@ export function addCoordinator(program: Command): void {
     .option('--gc-every <interval>', 'how often the whole store is swept (default: 1h)', parseInterval)
     .option('--gc-grace <duration>', 'how long garbage waits for its deletion (default: 1h)', parseDuration)
     .option('--user-quota <size>', 'stored bytes of one user at most (default: no limit)', parseSize)
+    .option('--audit-log <file>', 'who asked for what, as JSON lines (default: in its log)', parsePath)
     .option('--admins <who>', "uid, user's name or group:NAME who may do everything (repeatable)", collect)
     .option('--operators <who>', 'who may keep the cluster running, likewise (repeatable)', collect)
     .option(

@@ -5,8 +5,8 @@ import type { CoordinatorServiceService } from '../../proto/gen/holdfast/v1/coor
 type Methods = typeof CoordinatorServiceService;
 
 export type Call = keyof Methods;
-type Request<C extends Call> = Parameters<Methods[C]['requestSerialize']>[0];
-type Response<C extends Call> = ReturnType<Methods[C]['responseDeserialize']>;
+export type Request<C extends Call> = Parameters<Methods[C]['requestSerialize']>[0];
+export type Response<C extends Call> = ReturnType<Methods[C]['responseDeserialize']>;
 
 type Streaming = 'watch' | 'export';
 type Upload = 'import';

@@ -1,4 +1,7 @@
-/** CoordinatorService as gRPC serves it: who calls, in which role, then the handler. Knows no method by name. */
+/**
+ * CoordinatorService as gRPC serves it: who calls, in which role, then the handler, then the audit log. Knows no method
+ * by name.
+ */
 import type {
   handleServerStreamingCall,
   handleUnaryCall,
@@ -15,6 +18,7 @@ import {
   type CoordinatorServiceServer,
   CoordinatorServiceService,
 } from '../../proto/gen/holdfast/v1/coordinator';
+import { type Asked, type AuditEntry, auditEntry, type Came, type Via } from '../audit/entry';
 import type { Context } from '../context';
 import { requireRole } from './authorize';
 import type { Call } from './handlers';
@@ -30,19 +34,36 @@ type ServerCall =
 /** Of one call. @throws HoldfastError UNAUTHENTICATED */
 export type Identify = (call: AuthenticatedCall & { metadata: Metadata }) => Identity;
 
-export function servedCoordinator(context: Context, identify: Identify): CoordinatorServiceServer {
+export function servedCoordinator(context: Context, via: Via, identify: Identify): CoordinatorServiceServer {
   const methods = Object.entries(CoordinatorServiceService as Record<string, Method>);
-  const handlers = methods.map(([name, method]) => [name, served(context, identify, name as Call, method)]);
+  const handlers = methods.map(([name, method]) => [
+    name,
+    served(context, via, identify, name as Call, method),
+  ]);
   return Object.fromEntries(handlers) as unknown as CoordinatorServiceServer;
 }
 
-function served(context: Context, identify: Identify, name: Call, method: Method) {
+function served(context: Context, via: Via, identify: Identify, name: Call, method: Method) {
   const work = async (call: ServerCall, argument: unknown): Promise<unknown> => {
-    const identity = identify(call);
-    const caller = { ...identity, role: await context.roles.of(identity.uid) };
-    requireRole(caller, name);
-    const handler = coordinatorHandlers(context, caller)[name] as Handler;
-    return handler(argument);
+    let identity: Identity | null = null;
+    const outcome = (came: Came<Call>) => {
+      const request = method.requestStream ? undefined : (call as { request?: unknown }).request;
+      const asked = { call: name, request, via, identity, peer: call.getPeer() } as Asked<Call>;
+      const entry = auditEntry(asked, came, context.clock.wallMs());
+      if (entry !== null) tell(context, entry);
+    };
+    try {
+      identity = identify(call);
+      const caller = { ...identity, role: await context.roles.of(identity.uid) };
+      requireRole(caller, name);
+      const handler = coordinatorHandlers(context, caller)[name] as Handler;
+      const response = await handler(argument);
+      outcome({ response: response as never });
+      return response;
+    } catch (thrown) {
+      outcome({ thrown });
+      throw thrown;
+    }
   };
   const streaming: handleServerStreamingCall<unknown, unknown> = (call) => {
     work(call, call).catch((thrown) => call.emit('error', toGrpcError(thrown)));
@@ -55,4 +76,14 @@ function served(context: Context, identify: Identify, name: Call, method: Method
     );
   };
   return method.responseStream ? streaming : single;
+}
+
+/** With the user's name, as far as it is known here. */
+function tell({ audit, roles }: Context, entry: AuditEntry): void {
+  if (entry.uid === null) audit.record(entry);
+  else
+    audit.recordWith(
+      entry,
+      roles.user(entry.uid).then((user) => user?.name ?? null),
+    );
 }

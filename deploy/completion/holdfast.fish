@@ -182,6 +182,7 @@ complete -c holdfast -n '__fish_seen_subcommand_from coordinator' -l keep -x -d 
 complete -c holdfast -n '__fish_seen_subcommand_from coordinator' -l gc-every -x -d 'how often the whole store is swept (default: 1h)'
 complete -c holdfast -n '__fish_seen_subcommand_from coordinator' -l gc-grace -x -d 'how long garbage waits for its deletion (default: 1h)'
 complete -c holdfast -n '__fish_seen_subcommand_from coordinator' -l user-quota -x -d 'stored bytes of one user at most (default: no limit)'
+complete -c holdfast -n '__fish_seen_subcommand_from coordinator' -l audit-log -x -a '(__fish_complete_path)' -d 'who asked for what, as JSON lines (default: in its log)'
 complete -c holdfast -n '__fish_seen_subcommand_from coordinator' -l admins -x -d 'uid, user\'s name or group:NAME who may do everything (repeatable)'
 complete -c holdfast -n '__fish_seen_subcommand_from coordinator' -l operators -x -d 'who may keep the cluster running, likewise (repeatable)'
 complete -c holdfast -n '__fish_seen_subcommand_from coordinator' -l ckpt-unpriv-allowed -x -a '0 1 2' -d 'users may: 0 nothing, 1 checkpoint, 2 restart, too (default: 2)'
