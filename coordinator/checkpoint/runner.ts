@@ -3,6 +3,7 @@ import { type FaultPoint, faultPoint } from '../../core/faults';
 import { logging } from '../../core/log';
 import { generationPrefix } from '../../core/manifest';
 import { toErrorDetail } from '../../core/rpc/errors';
+import type { Job } from '../../proto/gen/holdfast/v1/coordinator';
 import type { Context } from '../context';
 import { drive, type Transition } from '../operations/drive';
 import { errorOf, type Failure, failureOf } from '../operations/failure';
@@ -56,12 +57,19 @@ export class CheckpointRunner {
     const job = jobs.get(operation.job);
     const nodes = nodesOf(job);
     this.#gathered.base = await this.context.catalog.newestCommitted(job);
+    this.#gathered.peerAddresses = this.#peerAddresses(job, nodes);
     this.record = {
       ...this.record,
       nodes,
       operation: { ...operation, epoch, generation: job.lastGeneration + 1, trees: job.trees },
     };
     return this.#drive(beginCheckpoint(nodes));
+  }
+
+  /** Of the job's nodes now, and those of before a restart: its memory connects to them still, and is redirected. */
+  #peerAddresses({ addressAliases }: Job, nodes: readonly string[]): string[] {
+    const now = nodes.flatMap((node) => this.context.fleet.node(node)?.facts?.addresses ?? []);
+    return [...now, ...addressAliases.map(({ original }) => original)];
   }
 
   /** An operation that this coordinator found unfinished at its start. */

@@ -48,8 +48,10 @@ async function noteHosted(context: Context, { node, trees }: Register): Promise<
     const isRebuilt = known.incarnation === 0 || isNewer;
     const isCurrent = known.state === JobState.RUNNING && known.incarnation === incarnation;
     if (!isRebuilt && !isCurrent) continue;
-    // A tree of an incarnation is on one node only, the one that was told to start it: nobody else can claim it.
     const placed = known.trees.find((tree) => tree.treeId === treeId);
+    // After a restart of the coordinator all nodes say what is on record: writing it again would take longer than leases.
+    if (!isRebuilt && placed?.node === node && placed.rootPid === rootPid) continue;
+    // A tree of an incarnation is on one node only, the one that was told to start it: nobody else can claim it.
     if (!isRebuilt && placed !== undefined && placed.node !== node) {
       log.warn({ job, node, treeId, placed: placed.node }, 'the node claims a tree of another one');
       continue;

@@ -1,4 +1,5 @@
 /** Checkpoints and restarts: the open ones in memory and Redis, ended ones in Redis until they expire. */
+import { deflateRawSync, inflateRawSync } from 'node:zlib';
 import type { ChainableCommander, Redis } from 'ioredis';
 import { z } from 'zod';
 import { HoldfastError } from '../../core/errors';
@@ -47,7 +48,7 @@ const recordSchema = z.object({
   /** Everyone a command may have been sent to: whom an abort must reach. */
   nodes: z.array(z.string()),
   /** The manifest's text, from the COMMIT phase on. */
-  manifest: z.string().nullable(),
+  manifest: z.string().transform(unpack).nullable(),
   /** RELEASE was entered: with `stop`, trees may have been killed. */
   hasReleased: z.boolean(),
 });
@@ -59,8 +60,18 @@ export function isOver(record: OperationRecord): boolean {
   return record.operation.endedMs > 0;
 }
 
-function encode(record: OperationRecord): string {
-  return JSON.stringify({ ...record, operation: Operation.toJSON(record.operation) });
+/** A manifest repeats itself: packed, that of a large job costs Redis a tenth, and less time than its text would. */
+function pack(manifest: string): string {
+  return deflateRawSync(manifest, { level: 1 }).toString('base64');
+}
+
+function unpack(packed: string): string {
+  return inflateRawSync(Buffer.from(packed, 'base64')).toString('utf8');
+}
+
+function encode({ manifest, operation, ...rest }: OperationRecord): string {
+  const packed = manifest === null ? null : pack(manifest);
+  return JSON.stringify({ ...rest, manifest: packed, operation: Operation.toJSON(operation) });
 }
 
 export class OperationTable {

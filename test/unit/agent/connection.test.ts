@@ -3,7 +3,6 @@ import { EventEmitter } from 'node:events';
 import pino from 'pino';
 import { Lease } from '../../../agent/lease';
 import { Connection } from '../../../agent/session/connection';
-import type { Trees } from '../../../agent/trees';
 import {
   type AgentServiceClient,
   Command,
@@ -33,7 +32,7 @@ function connectionTo(session: () => FakeStream, more: Options): Connection {
   return new Connection({
     client: { session, close: () => {} } as unknown as AgentServiceClient,
     lease: new Lease(() => {}),
-    trees: { all: () => [], unreportedEnds: () => [] } as unknown as Trees,
+    trees: { all: () => [], unreportedEnds: () => [], forget: () => {} },
     log: pino({ level: 'silent' }),
     register: () => ({ node: 'n1', facts: undefined, version: 'test' }),
     filling: () => [],
