@@ -5,11 +5,12 @@ import { Redis, type RedisOptions } from 'ioredis';
 import { type Logger, type LogSink, openLog } from '../core/log';
 import { serveTools } from '../core/rpc/tools';
 import { openTracing, type Tracing } from '../core/telemetry/tracing';
+import { watchCertificates } from '../core/tls/watch';
 import type { Node } from '../proto/gen/holdfast/v1/coordinator';
 import type { ObjectStore } from '../store/contract';
 import { withObservers } from '../store/observed';
 import { openStore } from '../store/open';
-import { servedCoordinator } from './api/serve';
+import { servedBy, servedCoordinator } from './api/serve';
 import { Audit } from './audit/audit';
 import { auditOperations } from './audit/operations';
 import { Catalog } from './catalog/catalog';
@@ -36,7 +37,7 @@ import { UsageTable } from './retention/usage';
 import { followSchedules } from './schedule/follow';
 import { ScheduleTable } from './schedule/table';
 import { tick } from './schedule/tick';
-import { listen } from './server';
+import { listen, openCertificates } from './server';
 import { Fleet } from './sessions/fleet';
 import { returnMs } from './sessions/leases';
 import { Counters } from './state/counters';
@@ -116,12 +117,15 @@ export async function startCoordinator(
   const recovery = recoverOperations(context);
   await recoverJobs(context);
   const resolveImports = await recoverImports(context);
-  const server = await listen(context, options);
+  const certificates = await openCertificates(options);
+  const certificateWatch = certificates && watchCertificates(certificates, log);
+  telemetry.certificate(certificates);
+  const server = await listen(context, options, certificates);
   const tools = await serveTools({
     socketPath: options.toolsSocket,
     peerCredentials: parts.peerCredentials,
     node: null,
-    handlers: (identity) => servedCoordinator(context, 'socket', () => identity),
+    handlers: (identity) => servedCoordinator(servedBy(context), 'socket', () => identity),
     onError: (err) => log.warn({ err }, 'local connection refused'),
   });
   recovery.catch((err) => log.error({ err }, 'recovery'));
@@ -158,6 +162,7 @@ export async function startCoordinator(
       log.level = options.logLevel;
       context.gate.admit();
       context.audit.reopen();
+      void certificateWatch?.look();
       log.info({ reloaded: change.reloaded, needRestart }, 'configuration read again');
     },
     refuse: (err) => log.error({ err }, 'the configuration cannot be used: it stays as it is'),
@@ -176,6 +181,7 @@ export async function startCoordinator(
       await tools.close();
       context.fleet.close();
       server.close();
+      certificateWatch?.close();
       await context.queues.close();
       context.redis.disconnect();
       await store.close();

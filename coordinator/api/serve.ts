@@ -20,8 +20,8 @@ import {
 } from '../../proto/gen/holdfast/v1/coordinator';
 import { type Asked, type AuditEntry, auditEntry, type Came, type Via } from '../audit/entry';
 import type { Context } from '../context';
-import { requireRole } from './authorize';
-import type { Call } from './handlers';
+import { type Caller, requireRole } from './authorize';
+import type { Call, Handlers } from './handlers';
 import { coordinatorHandlers } from './service';
 
 type Method = MethodDefinition<unknown, unknown>;
@@ -34,29 +34,40 @@ type ServerCall =
 /** Of one call. @throws HoldfastError UNAUTHENTICATED */
 export type Identify = (call: AuthenticatedCall & { metadata: Metadata }) => Identity;
 
-export function servedCoordinator(context: Context, via: Via, identify: Identify): CoordinatorServiceServer {
+/** What stands before every handler. */
+export type Guard = Pick<Context, 'audit' | 'clock' | 'roles'>;
+
+export interface Served {
+  readonly guard: Guard;
+  /** As of the moment of the call. */
+  readonly handlers: (caller: Caller) => Handlers;
+}
+
+export const servedBy = (context: Context): Served => ({
+  guard: context,
+  handlers: (caller) => coordinatorHandlers(context, caller),
+});
+
+export function servedCoordinator(what: Served, via: Via, identify: Identify): CoordinatorServiceServer {
   const methods = Object.entries(CoordinatorServiceService as Record<string, Method>);
-  const handlers = methods.map(([name, method]) => [
-    name,
-    served(context, via, identify, name as Call, method),
-  ]);
+  const handlers = methods.map(([name, method]) => [name, served(what, via, identify, name as Call, method)]);
   return Object.fromEntries(handlers) as unknown as CoordinatorServiceServer;
 }
 
-function served(context: Context, via: Via, identify: Identify, name: Call, method: Method) {
+function served({ guard, handlers }: Served, via: Via, identify: Identify, name: Call, method: Method) {
   const work = async (call: ServerCall, argument: unknown): Promise<unknown> => {
     let identity: Identity | null = null;
     const outcome = (came: Came<Call>) => {
       const request = method.requestStream ? undefined : (call as { request?: unknown }).request;
       const asked = { call: name, request, via, identity, peer: call.getPeer() } as Asked<Call>;
-      const entry = auditEntry(asked, came, context.clock.wallMs());
-      if (entry !== null) tell(context, entry);
+      const entry = auditEntry(asked, came, guard.clock.wallMs());
+      if (entry !== null) tell(guard, entry);
     };
     try {
       identity = identify(call);
-      const caller = { ...identity, role: await context.roles.of(identity.uid) };
+      const caller = { ...identity, role: await guard.roles.of(identity.uid) };
       requireRole(caller, name);
-      const handler = coordinatorHandlers(context, caller)[name] as Handler;
+      const handler = handlers(caller)[name] as Handler;
       const response = await handler(argument);
       outcome({ response: response as never });
       return response;
@@ -79,7 +90,7 @@ function served(context: Context, via: Via, identify: Identify, name: Call, meth
 }
 
 /** With the user's name, as far as it is known here. */
-function tell({ audit, roles }: Context, entry: AuditEntry): void {
+function tell({ audit, roles }: Guard, entry: AuditEntry): void {
   if (entry.uid === null) audit.record(entry);
   else
     audit.recordWith(
