@@ -2,6 +2,7 @@
 import type { Redis } from 'ioredis';
 import type { Logger } from '../core/log';
 import type { ObjectStore } from '../store/contract';
+import type { CallLimits } from './api/limits';
 import type { Audit } from './audit/audit';
 import type { Catalog } from './catalog/catalog';
 import type { Clock } from './clock';
@@ -51,5 +52,6 @@ export interface Context {
   readonly launching: Set<string>;
   readonly usage: UsageTable;
   readonly roles: Roles;
+  readonly limits: CallLimits;
   readonly audit: Audit;
 }

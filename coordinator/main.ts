@@ -10,6 +10,7 @@ import type { Node } from '../proto/gen/holdfast/v1/coordinator';
 import type { ObjectStore } from '../store/contract';
 import { withObservers } from '../store/observed';
 import { openStore } from '../store/open';
+import { CallLimits } from './api/limits';
 import { servedBy, servedCoordinator } from './api/serve';
 import { Audit } from './audit/audit';
 import { auditOperations } from './audit/operations';
@@ -232,6 +233,7 @@ async function buildContext(opened: Opened): Promise<Context> {
     launching: new Set(),
     usage: new UsageTable(redis),
     audit: await Audit.open(options.auditLog, log, () => clock.monotonicMs()),
+    limits: new CallLimits(() => policies().userRate, clock),
     roles: new Roles(policies, users, clock, log),
   };
 }

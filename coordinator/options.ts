@@ -70,6 +70,10 @@ const schema = z
     /** Besides root. */
     admins: z.array(who).default([]),
     operators: z.array(who).default([]),
+    /** Calls of one user in a second; 0: no limit. */
+    userRate: count.default(100),
+    /** Operations of one user's jobs that are open; 0: no limit. */
+    userOperations: count.default(100),
     /** What users may do without a role: nothing (0), checkpoint (1), or restart, too (2). */
     unprivilegedAllowed: z.literal([0, 1, 2]).default(2),
     logLevel: z
@@ -104,6 +108,8 @@ export const COORDINATOR_SETTINGS = {
   admins: 'admins',
   operators: 'operators',
   'ckpt-unpriv-allowed': 'unprivilegedAllowed',
+  'user-rate': 'userRate',
+  'user-operations': 'userOperations',
   metrics: 'metrics',
   'log-level': 'logLevel',
 } as const satisfies SettingNames<keyof CoordinatorOptionsInput>;
@@ -118,6 +124,8 @@ export const COORDINATOR_RELOADABLE = [
   'admins',
   'operators',
   'ckpt-unpriv-allowed',
+  'user-rate',
+  'user-operations',
   'log-level',
 ] as const satisfies (keyof typeof COORDINATOR_SETTINGS)[];
 

@@ -11,6 +11,8 @@ export type Policies = Pick<
   | 'operators'
   | 'admins'
   | 'unprivilegedAllowed'
+  | 'userRate'
+  | 'userOperations'
 >;
 
 export function policiesOf({
@@ -22,9 +24,11 @@ export function policiesOf({
   operators,
   admins,
   unprivilegedAllowed,
+  userRate,
+  userOperations,
 }: CoordinatorOptions): Policies {
   return {
     ...{ restartWaitMs, maxCheckpoints, retention, gcGraceMs, userQuotaBytes },
-    ...{ operators, admins, unprivilegedAllowed },
+    ...{ operators, admins, unprivilegedAllowed, userRate, userOperations },
   };
 }

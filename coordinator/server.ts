@@ -1,6 +1,6 @@
 /** The TCP port: agents' sessions, and the calls they forward. */
 import { Server } from '@grpc/grpc-js';
-import { channelOptions } from '../core/rpc/channel';
+import { channelOptions, MAX_STREAMS } from '../core/rpc/channel';
 import { coordinatorNameIn } from '../core/tls/credentials';
 import { LiveCertificates } from '../core/tls/live';
 import { AgentServiceService } from '../proto/gen/holdfast/v1/agent';
@@ -24,7 +24,10 @@ export async function listen(
   certificates: LiveCertificates | null,
 ): Promise<Listening> {
   const { fleet, clock, log } = context;
-  const server = new Server(channelOptions(options.leaseMs));
+  const server = new Server({
+    ...channelOptions(options.leaseMs),
+    'grpc.max_concurrent_streams': MAX_STREAMS.agent,
+  });
   const isInsecure = options.insecureLoopback;
   server.addService(AgentServiceService, sessionService({ fleet, clock, log, isInsecure }));
   const forwarded = servedCoordinator(servedBy(context), 'agent', (call) =>

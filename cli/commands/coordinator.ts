@@ -111,6 +111,16 @@ export function addCoordinator(program: Command): void {
       'users may: 0 nothing, 1 checkpoint, 2 restart, too (default: 2)',
       (text) => Number(parseChoice(['0', '1', '2'])(text)),
     )
+    .option(
+      '--user-rate <n>',
+      'calls of one user in a second at most (default: 100; 0: no limit)',
+      parseCount,
+    )
+    .option(
+      '--user-operations <n>',
+      'open operations of one user at most (default: 100; 0: no limit)',
+      parseCount,
+    )
     .addOption(new Option('--log-level <level>', 'trace, debug, info, warn or error').env('HOLDFAST_LOG'))
     .addHelpText('after', HELP);
   addJson(addConfig(command)).action(coordinator);

@@ -10,7 +10,7 @@ import {
 import type { Context } from '../context';
 import { checkEnd, checkPath, deadlineOf } from '../jobs/spec';
 import { enqueueOperation } from '../operations/enqueue';
-import { type Caller, requireCheckpoint, requireJob, requirePrivilege } from './authorize';
+import { type Caller, hasRole, ownerOf, requireCheckpoint, requireJob, requirePrivilege } from './authorize';
 
 /** @returns the operation's id */
 export async function requestCheckpoint(
@@ -23,6 +23,7 @@ export async function requestCheckpoint(
   if (job.state !== JobState.RUNNING) {
     throw new HoldfastError('WRONG_STATE', `job ${id} is ${job.state}, not running`);
   }
+  requireFewOpen(context, caller, ownerOf(job));
   return enqueueOperation(context, job, {
     ...{ kind: 'checkpoint', stop, periodic: false, live, drains: '' },
     urgency: now ? 'now' : 'high',
@@ -48,10 +49,21 @@ export async function requestRestart(
       'wait until it runs or has ended',
     );
   }
+  requireFewOpen(context, caller, ownerOf(job));
   const { nodes, outputPath, lazy } = request;
   const deadlineMs = deadlineOf(request, nowMs);
   const asked = { ckptId, nodes, outputPath, lazy, notBeforeMs: 0, deadlineMs };
   return enqueueOperation(context, job, { kind: 'restart', ...asked, automatic: false, drains: false });
+}
+
+/** They are in everybody's queues. @throws HoldfastError LIMIT_EXCEEDED */
+function requireFewOpen({ jobs, operations, policies }: Context, caller: Caller, owner: number): void {
+  const limit = policies().userOperations;
+  if (limit === 0 || hasRole(caller, 'operator')) return;
+  const open = operations.open().filter(({ operation }) => ownerOf(jobs.get(operation.job)) === owner).length;
+  if (open < limit) return;
+  const message = `${open} operations of uid ${owner} are open`;
+  throw new HoldfastError('LIMIT_EXCEEDED', message, 'wait until some have ended');
 }
 
 async function sourceOf(

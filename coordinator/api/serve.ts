@@ -22,6 +22,7 @@ import { type Asked, type AuditEntry, auditEntry, type Came, type Via } from '..
 import type { Context } from '../context';
 import { type Caller, requireRole } from './authorize';
 import type { Call, Handlers } from './handlers';
+import { FloodError } from './limits';
 import { coordinatorHandlers } from './service';
 
 type Method = MethodDefinition<unknown, unknown>;
@@ -35,7 +36,7 @@ type ServerCall =
 export type Identify = (call: AuthenticatedCall & { metadata: Metadata }) => Identity;
 
 /** What stands before every handler. */
-export type Guard = Pick<Context, 'audit' | 'clock' | 'roles'>;
+export type Guard = Pick<Context, 'audit' | 'clock' | 'limits' | 'roles'>;
 
 export interface Served {
   readonly guard: Guard;
@@ -57,6 +58,7 @@ export function servedCoordinator(what: Served, via: Via, identify: Identify): C
 function served({ guard, handlers }: Served, via: Via, identify: Identify, name: Call, method: Method) {
   const work = async (call: ServerCall, argument: unknown): Promise<unknown> => {
     let identity: Identity | null = null;
+    let end = () => {};
     const outcome = (came: Came<Call>) => {
       const request = method.requestStream ? undefined : (call as { request?: unknown }).request;
       const asked = { call: name, request, via, identity, peer: call.getPeer() } as Asked<Call>;
@@ -66,14 +68,17 @@ function served({ guard, handlers }: Served, via: Via, identify: Identify, name:
     try {
       identity = identify(call);
       const caller = { ...identity, role: await guard.roles.of(identity.uid) };
+      end = guard.limits.begin(caller, name);
       requireRole(caller, name);
       const handler = handlers(caller)[name] as Handler;
       const response = await handler(argument);
       outcome({ response: response as never });
       return response;
     } catch (thrown) {
-      outcome({ thrown });
+      if (!(thrown instanceof FloodError) || thrown.isTold) outcome({ thrown });
       throw thrown;
+    } finally {
+      end();
     }
   };
   const streaming: handleServerStreamingCall<unknown, unknown> = (call) => {

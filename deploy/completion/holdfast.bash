@@ -216,10 +216,12 @@ _holdfast() {
         --admins) COMPREPLY=(); return ;;
         --operators) COMPREPLY=(); return ;;
         --ckpt-unpriv-allowed) COMPREPLY=($(compgen -W '0 1 2' -- "$cur")); return ;;
+        --user-rate) COMPREPLY=(); return ;;
+        --user-operations) COMPREPLY=(); return ;;
         --log-level) COMPREPLY=(); return ;;
         --config) COMPREPLY=($(compgen -f -- "$cur")); return ;;
       esac
-      if [[ $cur == -* ]]; then COMPREPLY=($(compgen -W '--listen --state-dir --redis --store --tls --tls-name --insecure-loopback --socket --lease --restart-wait --metrics --max-checkpoints --keep --gc-every --gc-grace --user-quota --audit-log --admins --operators --ckpt-unpriv-allowed --log-level --config --json --help -h' -- "$cur")); return; fi
+      if [[ $cur == -* ]]; then COMPREPLY=($(compgen -W '--listen --state-dir --redis --store --tls --tls-name --insecure-loopback --socket --lease --restart-wait --metrics --max-checkpoints --keep --gc-every --gc-grace --user-quota --audit-log --admins --operators --ckpt-unpriv-allowed --user-rate --user-operations --log-level --config --json --help -h' -- "$cur")); return; fi
       COMPREPLY=() ;;
     'config')
       if [[ $cur == -* ]]; then COMPREPLY=($(compgen -W '--help -h' -- "$cur")); return; fi
