@@ -27,6 +27,11 @@ export interface RunOptions extends JobOptions {
   readonly slurm: boolean;
 }
 
+export interface MpirunOptions extends JobOptions {
+  /** The launcher. */
+  readonly mpirun: string;
+}
+
 export function addJobOptions(command: Command): Command {
   return command
     .option('--name <name>', 'name to show (default: the command)')

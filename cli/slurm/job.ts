@@ -25,6 +25,8 @@ export interface SeatedCommand {
   /** Holdfast's names of the job's nodes; the first one runs argv. */
   readonly nodes: string[];
   readonly environment: NodeJS.ProcessEnv;
+  /** Calls back when Slurm has sent a signal to one of the job's tasks. */
+  readonly onSignalled?: (listener: (signal: number) => void) => void;
 }
 
 /** As many as anybody wants, and an end for what fails each time. */
@@ -45,6 +47,7 @@ export async function runSeated(
   const task = slurmTask(slurm, command.key, canRequeue);
   const spec = buildSpecOf(command, options, fresh.path, task, state?.endMs || slurm.endMs);
   const stops = watchStops(connection, slurm, spec.deadlineMs, reporter);
+  command.onSignalled?.((signal) => stops.signalled(signal));
   try {
     const answer = await connection.call('submitJob', { spec, resume: options.resume ?? '' });
     const { job } = answer;
@@ -120,7 +123,7 @@ async function conclude(
   stops: StopWatch,
   reporter: Reporter,
 ): Promise<number> {
-  const isStopped = isStopCause(job.stopCause) && job.stopCause !== undefined;
+  const isStopped = isStopCause(job.stopCause);
   if (isStopped && canRequeue) {
     reporter.note(`stopped at a checkpoint (${job.stopCause}): Slurm job ${slurm.jobId} is requeued`);
     stops.end();
