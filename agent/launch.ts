@@ -3,7 +3,7 @@
 import { mkdirSync } from 'node:fs';
 import { join } from 'node:path';
 import { HoldfastError } from '../core/errors';
-import { seatOf } from '../core/slurm';
+import { seatOf } from '../core/slurm/names';
 import { PROJECT_ROOT } from '../native/paths';
 import type { Adopt, Launch, TreeStarted } from '../proto/gen/holdfast/v1/agent';
 import { installRootProgram, readCellExit, startCell } from './cell/cell';

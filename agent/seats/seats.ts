@@ -3,7 +3,7 @@
  * long as the connection on which it was taken, and the process at its other end.
  */
 import { HoldfastError } from '../../core/errors';
-import { requireSeatName } from '../../core/slurm';
+import { jobIdOf, requireSeatName, slurmJob } from '../../core/slurm/names';
 import { isAlive } from '../proc/stat';
 
 /** The process whose control groups, limits and processors a tree gets. */
@@ -57,4 +57,4 @@ export class Seats {
 }
 
 /** "Slurm job 12" */
-const described = (name: string): string => `Slurm job ${name.slice(name.lastIndexOf('-') + 1)}`;
+const described = (name: string): string => slurmJob({ jobId: jobIdOf(name) });

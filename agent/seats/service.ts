@@ -1,14 +1,16 @@
 /** TakeSeat, for one caller of this node: the process is the one that the kernel names, whatever the message says. */
 import type { Logger } from 'pino';
 import { toGrpcError } from '../../core/rpc/errors';
+import { unary } from '../../core/rpc/handlers';
 import type { Identity } from '../../core/rpc/identity';
 import type { SeatServiceServer } from '../../proto/gen/holdfast/v1/agent';
 import { startTicksOf } from '../trees';
+import { requeue } from './requeue';
 import type { Seats } from './seats';
 
 export function seatService(
   seats: Seats,
-  { pid, uid, node }: Identity & { readonly node: string },
+  { pid, uid, gid, node }: Identity & { readonly node: string },
   log: Logger,
 ): SeatServiceServer {
   return {
@@ -26,5 +28,10 @@ export function seatService(
         call.emit('error', toGrpcError(thrown));
       }
     },
+    requeue: unary(async ({ seat }) => {
+      seats.require(seat, uid);
+      await requeue(seat, { uid, gid }, log);
+      return {};
+    }),
   };
 }

@@ -1,7 +1,8 @@
 /** A job of a Slurm job from its submission to its end, or to the end of this run of the script. */
 import { rmSync } from 'node:fs';
 import { HoldfastError, toHoldfastError } from '../../core/errors';
-import { isStopCause } from '../../core/slurm';
+import { isStopCause, seatOf } from '../../core/slurm/names';
+import { type SlurmJobState, slurmJobState } from '../../core/slurm/scontrol';
 import type { Job } from '../../proto/gen/holdfast/v1/coordinator';
 import type { SlurmTask } from '../../proto/gen/holdfast/v1/manifest';
 import type { Connection } from '../client/connection';
@@ -15,7 +16,6 @@ import { buildSchedule, buildSpec, thisCaller } from '../run/spec';
 import { type SlurmEnvironment, slurmTask } from './environment';
 import { newOutput, resumedOutput, type SeatedOutput } from './output';
 import { requeue } from './requeue';
-import { type SlurmJobState, slurmJobState } from './scontrol';
 import { type StopWatch, watchStops } from './stops';
 
 export interface SeatedCommand {
@@ -61,7 +61,7 @@ export async function runSeated(
     reporter.job(answer.operation ? 'restarted' : 'submitted', await fetchJob(connection, job.id));
     const ended = await attach(connection, job.id, output.file, output.reporting(reporter));
     reporter.job('ended', ended);
-    return await conclude(ended, slurm, canRequeue, stops, reporter);
+    return await conclude(ended, slurm, { canRequeue, stops, reporter, socketPath: connection.socketPath });
   } catch (error) {
     // Nobody writes there.
     fresh.removeIfEmpty();
@@ -116,18 +116,23 @@ async function showCompleted(job: Job, output: SeatedOutput, reporter: Reporter)
   return job.exitCode ?? 0;
 }
 
+interface Ending {
+  readonly canRequeue: boolean;
+  readonly stops: StopWatch;
+  readonly reporter: Reporter;
+  readonly socketPath: string;
+}
+
 async function conclude(
   job: Job,
   slurm: SlurmEnvironment,
-  canRequeue: boolean,
-  stops: StopWatch,
-  reporter: Reporter,
+  { canRequeue, stops, reporter, socketPath }: Ending,
 ): Promise<number> {
   const isStopped = isStopCause(job.stopCause);
   if (isStopped && canRequeue) {
     reporter.note(`stopped at a checkpoint (${job.stopCause}): Slurm job ${slurm.jobId} is requeued`);
     stops.end();
-    await requeue(slurm.jobId);
+    await requeue(socketPath, seatOf(slurm));
   }
   if (isStopped) {
     throw new HoldfastError(

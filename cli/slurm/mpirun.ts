@@ -1,12 +1,12 @@
 /** `holdfast mpirun`: a seat on every node of the Slurm job, and mpirun in the first one. */
-import { seatOf } from '../../core/slurm';
+import { seatOf } from '../../core/slurm/names';
+import { hostNames } from '../../core/slurm/scontrol';
 import { withConnection } from '../options';
 import type { MpirunOptions } from '../run/options';
 import { takeAllocation } from './allocation';
 import { commandKey, type SlurmEnvironment } from './environment';
 import { runSeated } from './job';
 import { detectLauncher, launcherCommand, launcherVariables } from './launcher';
-import { hostNames } from './scontrol';
 import { takeSeat } from './seat';
 
 /** Returns the exit code. */

@@ -1,6 +1,6 @@
 /** `holdfast run` inside of a Slurm job: the command lives in the step that this process is a task of. */
 import { basename } from 'node:path';
-import { seatOf } from '../../core/slurm';
+import { seatOf } from '../../core/slurm/names';
 import { withConnection } from '../options';
 import type { RunOptions } from '../run/options';
 import { commandKey, type SlurmEnvironment } from './environment';

@@ -4,12 +4,12 @@
  */
 import { constants } from 'node:os';
 import { toHoldfastError } from '../../core/errors';
+import { type SlurmJobState, slurmJobState } from '../../core/slurm/scontrol';
 import { LiveMode } from '../../proto/gen/holdfast/v1/manifest';
 import type { Connection } from '../client/connection';
 import type { Reporter } from '../run/reporter';
 import { forwardSignals } from '../run/signals';
 import type { SlurmEnvironment } from './environment';
-import { type SlurmJobState, slurmJobState } from './scontrol';
 
 const LOOK_MS = 10_000;
 

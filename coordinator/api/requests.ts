@@ -2,7 +2,7 @@
 import { HoldfastError } from '../../core/errors';
 import { isNodeName, requireName } from '../../core/ids';
 import type { Identity } from '../../core/rpc/identity';
-import { isStopCause } from '../../core/slurm';
+import { isStopCause } from '../../core/slurm/names';
 import {
   type CheckpointRequest,
   type Job,

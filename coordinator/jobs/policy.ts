@@ -1,5 +1,5 @@
 /** What becomes of a job that lost a node. Pure; the reason comes with the decision. */
-import { slurmJob } from '../../core/slurm';
+import { slurmJob } from '../../core/slurm/names';
 import type { Job } from '../../proto/gen/holdfast/v1/coordinator';
 import { RestartPolicy } from '../../proto/gen/holdfast/v1/manifest';
 import type { GenerationChoice } from '../restart/generations';

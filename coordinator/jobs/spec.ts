@@ -4,7 +4,7 @@ import { HoldfastError } from '../../core/errors';
 import { isNodeName, requireName } from '../../core/ids';
 import { RULES } from '../../core/retention';
 import { type Identity, isRoot } from '../../core/rpc/identity';
-import { isCluster } from '../../core/slurm';
+import { isCluster } from '../../core/slurm/names';
 import {
   type JobSpec,
   RestartPolicy,

@@ -2,7 +2,7 @@
 import { type FaultPoint, faultPoint } from '../../core/faults';
 import { logging } from '../../core/log';
 import { toErrorDetail } from '../../core/rpc/errors';
-import { seatOf } from '../../core/slurm';
+import { seatOf } from '../../core/slurm/names';
 import { type Job, JobState, type PlacedTree } from '../../proto/gen/holdfast/v1/coordinator';
 import type { Manifest } from '../../proto/gen/holdfast/v1/manifest';
 import type { Context } from '../context';

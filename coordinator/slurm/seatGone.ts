@@ -1,5 +1,5 @@
 /** The Slurm step that a part of a job lived in has ended, and its processes with it. */
-import { slurmJob } from '../../core/slurm';
+import { slurmJob } from '../../core/slurm/names';
 import { type Job, JobState } from '../../proto/gen/holdfast/v1/coordinator';
 import type { Context } from '../context';
 import { killTrees } from '../jobs/kill';

@@ -2,7 +2,7 @@
 import type { ChainableCommander, Redis } from 'ioredis';
 import { z } from 'zod';
 import { HoldfastError } from '../../core/errors';
-import { STOP_CAUSES } from '../../core/slurm';
+import { STOP_CAUSES } from '../../core/slurm/names';
 import { Operation } from '../../proto/gen/holdfast/v1/coordinator';
 import { LiveMode } from '../../proto/gen/holdfast/v1/manifest';
 import { Signal } from '../signal';

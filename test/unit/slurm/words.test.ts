@@ -1,7 +1,7 @@
 /** What Slurm says in variables and in words, and what is refused inside of it. */
 import { commandKey, slurmEnvironment, tasksPerNode } from '../../../cli/slurm/environment';
 import { refuseLauncher } from '../../../cli/slurm/refuse';
-import { parseJob } from '../../../cli/slurm/scontrol';
+import { parseJob } from '../../../core/slurm/scontrol';
 
 test.each([
   ['2(x3),1', [2, 2, 2, 1]],

@@ -13,10 +13,13 @@ import {
   type ClientDuplexStream,
   type ClientOptions,
   type ClientReadableStream,
+  type ClientUnaryCall,
   type handleBidiStreamingCall,
   type handleServerStreamingCall,
+  type handleUnaryCall,
   makeGenericClientConstructor,
   type Metadata,
+  type ServiceError,
   type UntypedServiceImplementation,
 } from "@grpc/grpc-js";
 import {
@@ -36,8 +39,17 @@ export const protobufPackage = "holdfast.v1";
 export const protobufFileName = "holdfast/v1/agent.proto";
 
 export interface TakeSeatRequest {
-  /** core/slurm.ts says what it is called */
+  /** core/slurm/names.ts says what it is called */
   seat: string;
+  _unknownFields?: { [key: number]: Uint8Array[] } | undefined;
+}
+
+export interface RequeueRequest {
+  seat: string;
+  _unknownFields?: { [key: number]: Uint8Array[] } | undefined;
+}
+
+export interface RequeueResponse {
   _unknownFields?: { [key: number]: Uint8Array[] } | undefined;
 }
 
@@ -496,6 +508,157 @@ export const TakeSeatRequest: MessageFns<TakeSeatRequest> = {
   fromPartial(object: DeepPartial<TakeSeatRequest>): TakeSeatRequest {
     const message = createBaseTakeSeatRequest();
     message.seat = object.seat ?? "";
+    return message;
+  },
+};
+
+function createBaseRequeueRequest(): RequeueRequest {
+  return { seat: "", _unknownFields: {} };
+}
+
+export const RequeueRequest: MessageFns<RequeueRequest> = {
+  encode(message: RequeueRequest, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    if (message.seat !== "") {
+      writer.uint32(10).string(message.seat);
+    }
+    if (message._unknownFields !== undefined) {
+      for (const [key, values] of globalThis.Object.entries(message._unknownFields)) {
+        const tag = parseInt(key, 10);
+        for (const value of values) {
+          writer.uint32(tag).raw(value);
+        }
+      }
+    }
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): RequeueRequest {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBaseRequeueRequest();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+          case 1: {
+            if (tag !== 10) {
+              break;
+            }
+
+            message.seat = reader.string();
+            continue;
+          }
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        const buf = reader.skip(tag & 7);
+
+        const list = message._unknownFields![tag];
+
+        if (list === undefined) {
+          message._unknownFields![tag] = [buf];
+        } else {
+          list.push(buf);
+        }
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+
+  fromJSON(object: any): RequeueRequest {
+    return { seat: isSet(object.seat) ? globalThis.String(object.seat) : "" };
+  },
+
+  toJSON(message: RequeueRequest): unknown {
+    const obj: any = {};
+    if (message.seat !== "") {
+      obj.seat = message.seat;
+    }
+    return obj;
+  },
+
+  create(base?: DeepPartial<RequeueRequest>): RequeueRequest {
+    return RequeueRequest.fromPartial(base ?? {});
+  },
+  fromPartial(object: DeepPartial<RequeueRequest>): RequeueRequest {
+    const message = createBaseRequeueRequest();
+    message.seat = object.seat ?? "";
+    return message;
+  },
+};
+
+function createBaseRequeueResponse(): RequeueResponse {
+  return { _unknownFields: {} };
+}
+
+export const RequeueResponse: MessageFns<RequeueResponse> = {
+  encode(message: RequeueResponse, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    if (message._unknownFields !== undefined) {
+      for (const [key, values] of globalThis.Object.entries(message._unknownFields)) {
+        const tag = parseInt(key, 10);
+        for (const value of values) {
+          writer.uint32(tag).raw(value);
+        }
+      }
+    }
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): RequeueResponse {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBaseRequeueResponse();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        const buf = reader.skip(tag & 7);
+
+        const list = message._unknownFields![tag];
+
+        if (list === undefined) {
+          message._unknownFields![tag] = [buf];
+        } else {
+          list.push(buf);
+        }
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+
+  fromJSON(_: any): RequeueResponse {
+    return {};
+  },
+
+  toJSON(_: RequeueResponse): unknown {
+    const obj: any = {};
+    return obj;
+  },
+
+  create(base?: DeepPartial<RequeueResponse>): RequeueResponse {
+    return RequeueResponse.fromPartial(base ?? {});
+  },
+  fromPartial(_: DeepPartial<RequeueResponse>): RequeueResponse {
+    const message = createBaseRequeueResponse();
     return message;
   },
 };
@@ -5145,6 +5308,19 @@ export const SeatServiceService = {
     responseSerialize: (value: TakeSeatResponse): Buffer => Buffer.from(TakeSeatResponse.encode(value).finish()),
     responseDeserialize: (value: Buffer): TakeSeatResponse => TakeSeatResponse.decode(value),
   },
+  /**
+   * Has the batch system end the job of the caller's seat and run it again as
+   * soon as it can: the agent sees to it when the caller is gone already.
+   */
+  requeue: {
+    path: "/holdfast.v1.SeatService/Requeue" as const,
+    requestStream: false as const,
+    responseStream: false as const,
+    requestSerialize: (value: RequeueRequest): Buffer => Buffer.from(RequeueRequest.encode(value).finish()),
+    requestDeserialize: (value: Buffer): RequeueRequest => RequeueRequest.decode(value),
+    responseSerialize: (value: RequeueResponse): Buffer => Buffer.from(RequeueResponse.encode(value).finish()),
+    responseDeserialize: (value: Buffer): RequeueResponse => RequeueResponse.decode(value),
+  },
 } as const;
 
 export interface SeatServiceServer extends UntypedServiceImplementation {
@@ -5153,6 +5329,11 @@ export interface SeatServiceServer extends UntypedServiceImplementation {
    * long as the call lasts.
    */
   takeSeat: handleServerStreamingCall<TakeSeatRequest, TakeSeatResponse>;
+  /**
+   * Has the batch system end the job of the caller's seat and run it again as
+   * soon as it can: the agent sees to it when the caller is gone already.
+   */
+  requeue: handleUnaryCall<RequeueRequest, RequeueResponse>;
 }
 
 export interface SeatServiceClient extends Client {
@@ -5166,6 +5347,25 @@ export interface SeatServiceClient extends Client {
     metadata?: Metadata,
     options?: Partial<CallOptions>,
   ): ClientReadableStream<TakeSeatResponse>;
+  /**
+   * Has the batch system end the job of the caller's seat and run it again as
+   * soon as it can: the agent sees to it when the caller is gone already.
+   */
+  requeue(
+    request: RequeueRequest,
+    callback: (error: ServiceError | null, response: RequeueResponse) => void,
+  ): ClientUnaryCall;
+  requeue(
+    request: RequeueRequest,
+    metadata: Metadata,
+    callback: (error: ServiceError | null, response: RequeueResponse) => void,
+  ): ClientUnaryCall;
+  requeue(
+    request: RequeueRequest,
+    metadata: Metadata,
+    options: Partial<CallOptions>,
+    callback: (error: ServiceError | null, response: RequeueResponse) => void,
+  ): ClientUnaryCall;
 }
 
 export const SeatServiceClient = makeGenericClientConstructor(

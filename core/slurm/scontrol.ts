@@ -1,6 +1,6 @@
 /** Questions to Slurm's own command, and requests; bounded, and never through a shell. */
 import { execFile } from 'node:child_process';
-import { HoldfastError } from '../../core/errors';
+import { HoldfastError } from '../errors';
 
 const TIMEOUT_MS = 10_000;
 
@@ -30,23 +30,29 @@ export function parseJob(text: string): SlurmJobState {
   };
 }
 
+/** Whose rights it gets; absent: this process's. */
+export interface As {
+  readonly uid?: number;
+  readonly gid?: number;
+}
+
 /** @throws HoldfastError INTERNAL with Slurm's own words */
-export function scontrol(args: readonly string[], input = ''): Promise<string> {
+export function scontrol(args: readonly string[], as: As = {}): Promise<string> {
+  const { PATH, SLURM_CONF } = process.env;
+  // Times as parseJob reads them, and nothing else of an environment that may hold secrets.
+  const env = { PATH, LC_ALL: 'C', TZ: process.env.TZ, SLURM_CONF, SLURM_TIME_FORMAT: 'standard' };
   return new Promise((resolve, reject) => {
-    const options = { timeout: TIMEOUT_MS, env: { ...process.env, SLURM_TIME_FORMAT: 'standard' } };
-    const child = execFile('scontrol', args, options, (error, stdout, stderr) => {
+    execFile('scontrol', args, { timeout: TIMEOUT_MS, env, ...as }, (error, stdout, stderr) => {
       if (!error) return resolve(stdout);
       const why = stderr.trim().split('\n').at(-1) || error.message;
       const message = `scontrol ${args.join(' ')} failed: ${why}`;
       reject(new HoldfastError('INTERNAL', message, 'see whether `scontrol` works in this job'));
     });
-    child.stdin?.on('error', () => {}); // its exit code tells
-    child.stdin?.end(input);
   });
 }
 
-export const slurmJobState = async (jobId: number): Promise<SlurmJobState> =>
-  parseJob(await scontrol(['show', 'job', '-o', String(jobId)]));
+export const slurmJobState = async (jobId: number, as: As = {}): Promise<SlurmJobState> =>
+  parseJob(await scontrol(['show', 'job', '-o', String(jobId)], as));
 
 /** "n[1-3]" → n1, n2, n3 */
 export async function hostNames(nodeList: string): Promise<string[]> {

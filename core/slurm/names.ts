@@ -1,6 +1,6 @@
 /** What all parts agree on about Slurm jobs. */
-import type { SlurmTask } from '../proto/gen/holdfast/v1/manifest';
-import { HoldfastError } from './errors';
+import type { SlurmTask } from '../../proto/gen/holdfast/v1/manifest';
+import { HoldfastError } from '../errors';
 
 /** Slurm's own limit is 40 characters, in lower case. */
 const CLUSTER = /^[A-Za-z0-9][A-Za-z0-9_-]{0,62}$/;
@@ -17,6 +17,9 @@ export function requireSeatName(seat: string): string {
 
 export const seatOf = ({ cluster, jobId }: Pick<SlurmTask, 'cluster' | 'jobId'>): string =>
   `slurm-${cluster}-${jobId}`;
+
+/** @param seat checked */
+export const jobIdOf = (seat: string): number => Number(seat.slice(seat.lastIndexOf('-') + 1));
 
 /** For people: "Slurm job 12". */
 export const slurmJob = ({ jobId }: Pick<SlurmTask, 'jobId'>): string => `Slurm job ${jobId}`;
