@@ -3,9 +3,10 @@ import { mkdir } from 'node:fs/promises';
 import { hostname } from 'node:os';
 import { Redis, type RedisOptions } from 'ioredis';
 import { type Logger, type LogSink, openLog } from '../core/log';
-import { serveTools } from '../core/rpc/tools';
+import { serveTools, service } from '../core/rpc/tools';
 import { openTracing, type Tracing } from '../core/telemetry/tracing';
 import type { Node } from '../proto/gen/holdfast/v1/coordinator';
+import { CoordinatorServiceService } from '../proto/gen/holdfast/v1/coordinator';
 import type { ObjectStore } from '../store/contract';
 import { withObservers } from '../store/observed';
 import { openStore } from '../store/open';
@@ -115,7 +116,7 @@ export async function startCoordinator(
     socketPath: options.toolsSocket,
     peerCredentials: parts.peerCredentials,
     node: null,
-    handlers: (identity) => coordinatorService(context, identity),
+    services: (identity) => [service(CoordinatorServiceService, coordinatorService(context, identity))],
     onError: (err) => log.warn({ err }, 'local connection refused'),
   });
   recovery.catch((err) => log.error({ err }, 'recovery'));

@@ -80,9 +80,17 @@ export class Connection {
     this.options.client.close();
   }
 
-  reportEnd({ tree, exit, memoryLost }: TreeEnd): void {
+  reportEnd({ tree, exit, memoryLost, seatGone }: TreeEnd): void {
     const { job, treeId, incarnation } = tree;
-    const value = { job, treeId, incarnation, exitCode: exit.code, signal: exit.signal, memoryLost };
+    const value = {
+      job,
+      treeId,
+      incarnation,
+      exitCode: exit.code,
+      signal: exit.signal,
+      memoryLost,
+      seatGone,
+    };
     this.send({ $case: 'treeEnded', value });
   }
 

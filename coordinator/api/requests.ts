@@ -2,6 +2,7 @@
 import { HoldfastError } from '../../core/errors';
 import { isNodeName, requireName } from '../../core/ids';
 import type { Identity } from '../../core/rpc/identity';
+import { isStopCause } from '../../core/slurm';
 import {
   type CheckpointRequest,
   type Job,
@@ -17,14 +18,16 @@ import { requireOwnCheckpoint, requireOwnJob } from './authorize';
 export async function requestCheckpoint(
   context: Context,
   identity: Identity,
-  { job: id, stop, live, now }: CheckpointRequest,
+  { job: id, stop, live, now, cause }: CheckpointRequest,
 ): Promise<string> {
   const job = requireOwnJob(identity, context.jobs.get(id));
   if (job.state !== JobState.RUNNING) {
     throw new HoldfastError('WRONG_STATE', `job ${id} is ${job.state}, not running`);
   }
+  if (cause !== '' && !(stop && isStopCause(cause)))
+    throw new HoldfastError('INVALID_ARGUMENT', `cause ${JSON.stringify(cause)} is none of a stop`);
   return enqueueOperation(context, job, {
-    ...{ kind: 'checkpoint', stop, periodic: false, live, drains: '' },
+    ...{ kind: 'checkpoint', stop, periodic: false, live, drains: '', cause },
     urgency: now ? 'now' : 'high',
   });
 }

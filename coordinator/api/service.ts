@@ -1,4 +1,5 @@
 /** CoordinatorService for one caller: who may, then what. */
+import { HoldfastError } from '../../core/errors';
 import { unary } from '../../core/rpc/handlers';
 import type { Identity } from '../../core/rpc/identity';
 import type { CoordinatorServiceServer, Job } from '../../proto/gen/holdfast/v1/coordinator';
@@ -9,6 +10,8 @@ import { killJob } from '../jobs/kill';
 import { submitJob, trackProcess } from '../jobs/launch';
 import { launchMember } from '../jobs/members';
 import { checkSpec } from '../jobs/spec';
+import { changeDeadline } from '../schedule/deadline';
+import { submitSlurmJob } from '../slurm/submit';
 import { isEnded } from '../state/jobs';
 import { maySee, ownerOf, requireOwnCheckpoint, requireOwnJob, requireRoot } from './authorize';
 import { requestCheckpoint, requestRestart } from './requests';
@@ -33,8 +36,12 @@ export function coordinatorService(context: Context, identity: Identity): Coordi
     schedule: schedules.find(job.id)?.next ?? undefined,
   });
   return {
-    submitJob: unary(async ({ spec }) => {
-      return { job: await submitJob(context, identity, checkSpec(spec, identity, clock.wallMs())) };
+    submitJob: unary(async ({ spec: asked, resume }) => {
+      const spec = checkSpec(asked, identity, clock.wallMs());
+      const { slurm } = spec;
+      if (slurm !== undefined) return submitSlurmJob(context, identity, { ...spec, slurm }, resume);
+      if (resume !== '') throw new HoldfastError('INVALID_ARGUMENT', 'resume is for Slurm jobs only');
+      return { job: await submitJob(context, identity, spec), operation: '', completedEarlier: false };
     }),
     trackProcess: unary(async (request) => ({ job: await trackProcess(context, identity, request) })),
     launchMember: unary(async (request) => {
@@ -69,6 +76,11 @@ export function coordinatorService(context: Context, identity: Identity): Coordi
       operation: await requestCheckpoint(context, identity, request),
     })),
     restart: unary(async (request) => ({ operation: await requestRestart(context, identity, request) })),
+    changeDeadline: unary(async ({ job, deadlineMs }) => {
+      requireOwnJob(identity, jobs.get(job));
+      await changeDeadline(context, job, deadlineMs);
+      return {};
+    }),
     getOperation: unary(async ({ operation: id }) => {
       const { operation } = await operations.get(id);
       requireOwnJob(identity, jobs.get(operation.job));

@@ -42,7 +42,7 @@ export async function checkpointJobsOn(context: Context, node: string): Promise<
   const started: string[] = [];
   for (const job of wanted) {
     const live = job.spec?.live ?? LiveMode.UNSPECIFIED;
-    const request = { kind: 'checkpoint', stop: false, periodic: false, live } as const;
+    const request = { kind: 'checkpoint', stop: false, cause: '', periodic: false, live } as const;
     try {
       const id = await enqueueOperation(context, job, { ...request, urgency: 'high', drains: node });
       decisions.note(job.id, 'drain', `node ${node} is drained: checkpoint ${id}`);

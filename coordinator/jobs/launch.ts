@@ -83,6 +83,7 @@ function createJob({ clock, jobs }: Context, node: string, spec: JobSpec, tracke
     schedule: undefined,
     decisions: [],
     restartsSinceCommit: 0,
+    stopCause: '',
     deadlineMs: deadlineOf(spec, clock.wallMs()),
   });
 }

@@ -4,7 +4,13 @@ import { HoldfastError } from '../../core/errors';
 import { isNodeName, requireName } from '../../core/ids';
 import { RULES } from '../../core/retention';
 import { type Identity, isRoot } from '../../core/rpc/identity';
-import { type JobSpec, RestartPolicy, type RetentionPolicy } from '../../proto/gen/holdfast/v1/manifest';
+import { isCluster } from '../../core/slurm';
+import {
+  type JobSpec,
+  RestartPolicy,
+  type RetentionPolicy,
+  type SlurmTask,
+} from '../../proto/gen/holdfast/v1/manifest';
 import { checkCalendar } from '../schedule/cron';
 
 export const DEFAULT_MAX_RESTARTS = 3;
@@ -42,7 +48,21 @@ export function checkSpec(spec: JobSpec | undefined, identity: Identity, nowMs: 
   if (spec.maxRestarts < 0) throw invalid('max_restarts', 'is negative');
   if (spec.restartPolicy === RestartPolicy.UNRECOGNIZED) throw invalid('restart_policy', 'is unknown');
   checkRetention(spec.retention);
-  return { ...spec, ...idsFor(spec, identity), maxRestarts: spec.maxRestarts || DEFAULT_MAX_RESTARTS };
+  const maxRestarts = spec.maxRestarts || DEFAULT_MAX_RESTARTS;
+  const checked = { ...spec, ...idsFor(spec, identity), maxRestarts };
+  if (spec.slurm === undefined) return checked;
+  if (spec.nodes.length === 0) throw invalid('nodes', 'of a Slurm job are missing');
+  // Slurm runs its script again.
+  return { ...checked, slurm: checkSlurm(spec.slurm), restartPolicy: RestartPolicy.NEVER };
+}
+
+function checkSlurm(task: SlurmTask): SlurmTask {
+  if (!isCluster(task.cluster))
+    throw invalid('slurm.cluster', `is no cluster: ${JSON.stringify(task.cluster)}`);
+  if (!(task.jobId >= 1 && task.jobId < 2 ** 32)) throw invalid('slurm.job_id', `is no job: ${task.jobId}`);
+  if (task.restartCount < 0) throw invalid('slurm.restart_count', 'is negative');
+  if (!/^[0-9a-f]{1,64}$/.test(task.key)) throw invalid('slurm.key', 'is not hexadecimal');
+  return { ...task, supersededBy: '' };
 }
 
 /** @throws HoldfastError INVALID_ARGUMENT */

@@ -2,6 +2,7 @@
 import type { ChainableCommander, Redis } from 'ioredis';
 import { z } from 'zod';
 import { HoldfastError } from '../../core/errors';
+import { STOP_CAUSES } from '../../core/slurm';
 import { Operation } from '../../proto/gen/holdfast/v1/coordinator';
 import { LiveMode } from '../../proto/gen/holdfast/v1/manifest';
 import { Signal } from '../signal';
@@ -22,6 +23,8 @@ const requestSchema = z.discriminatedUnion('kind', [
     urgency: z.enum(URGENCIES).default('high'),
     /** The node that is being drained for which it is taken; empty: for none. */
     drains: z.string().default(''),
+    /** With stop: why, when its user did not ask for it. */
+    cause: z.enum(['', ...STOP_CAUSES]).default(''),
   }),
   z.object({
     kind: z.literal('restart'),
