@@ -52,7 +52,7 @@ export function checkSpec(spec: JobSpec | undefined, identity: Identity, nowMs: 
   const checked = { ...spec, ...idsFor(spec, identity), maxRestarts };
   if (spec.slurm === undefined) return checked;
   if (spec.nodes.length === 0) throw invalid('nodes', 'of a Slurm job are missing');
-  // Slurm runs its script again.
+  // Slurm runs its script again (T4).
   return { ...checked, slurm: checkSlurm(spec.slurm), restartPolicy: RestartPolicy.NEVER };
 }
 
@@ -62,6 +62,7 @@ function checkSlurm(task: SlurmTask): SlurmTask {
   if (!(task.jobId >= 1 && task.jobId < 2 ** 32)) throw invalid('slurm.job_id', `is no job: ${task.jobId}`);
   if (task.restartCount < 0) throw invalid('slurm.restart_count', 'is negative');
   if (!/^[0-9a-f]{1,64}$/.test(task.key)) throw invalid('slurm.key', 'is not hexadecimal');
+  if (!/^[0-9a-f-]{0,64}$/.test(task.attempt)) throw invalid('slurm.attempt', 'is not hexadecimal');
   return { ...task, supersededBy: '' };
 }
 

@@ -13,7 +13,7 @@ import { submitJob } from '../jobs/launch';
 import { deadlineOf } from '../jobs/spec';
 import { enqueueOperation } from '../operations/enqueue';
 import { isEnded } from '../state/jobs';
-import { earlierRun, newestResumable } from './earlier';
+import { earlierRun, newestResumable, sameAttempt } from './earlier';
 
 type SeatedSpec = JobSpec & { readonly slurm: SlurmTask };
 
@@ -29,6 +29,8 @@ export function submitSlurmJob(
 ): Promise<SubmitJobResponse> {
   const { cluster, jobId } = spec.slurm;
   return context.locks.run(`slurm/${spec.uid}/${cluster}/${jobId}`, async () => {
+    const asked = sameAttempt(context.jobs.all(), spec.uid, spec.slurm);
+    if (asked !== undefined) return answeredAgain(context, asked);
     const found = findEarlier(context, identity, spec, resume);
     if (found === undefined) return started(await submitJob(context, identity, spec));
     if (found.state === JobState.COMPLETED) {
@@ -40,6 +42,11 @@ export function submitSlurmJob(
 }
 
 const started = (job: Job): SubmitJobResponse => ({ job, operation: '', completedEarlier: false });
+
+function answeredAgain({ operations }: Context, job: Job): SubmitJobResponse {
+  const restart = operations.openOf(job.id).find(({ request }) => request.kind === 'restart');
+  return { ...started(job), operation: restart?.operation.id ?? '' };
+}
 
 function findEarlier(
   { jobs }: Context,

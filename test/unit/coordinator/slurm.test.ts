@@ -7,7 +7,7 @@ import { FakeCluster, type User } from './support/cluster';
 
 const KEY = 'ab12';
 const task = (restartCount: number, more: Partial<SlurmTask> = {}): SlurmTask => ({
-  ...{ cluster: 'sim', jobId: 12, restartCount, key: KEY, requeue: true, supersededBy: '' },
+  ...{ cluster: 'sim', jobId: 12, restartCount, key: KEY, requeue: true, supersededBy: '', attempt: '' },
   ...more,
 });
 
@@ -109,6 +109,23 @@ describe('with a coordinator', () => {
     cluster.agent('n1').vanish();
     expect((await user.until(first.id, JobState.LOST)).reason).toContain('Slurm job 12 is what restarts it');
     const again = await submit(task(1), ['n3']);
+    expect(await user.ended(again.operation)).toMatchObject({ phase: 'RUNNING' });
+  });
+
+  test('a request that is asked again since its answer was lost gets the same job', async () => {
+    const asked = task(0, { attempt: 'a1' });
+    const first = jobOf(await submit(asked, ['n1']));
+    expect(jobOf(await submit(asked, ['n1'])).id).toBe(first.id);
+    expect(jobOf(await submit(task(0, { attempt: 'a2' }), ['n1'])).id).not.toBe(first.id);
+  });
+
+  test('Slurm chooses the nodes, drained or not; a drain that moves jobs stops one that Slurm runs again', async () => {
+    const { metadata, client } = cluster.user(0);
+    const first = await begun();
+    await user.checkpoint(first.id);
+    await invoke(client, client.drain, { node: 'n1', reason: 'fan', restart: true }, { metadata });
+    expect(await user.until(first.id, JobState.STOPPED)).toMatchObject({ stopCause: 'drain' });
+    const again = await submit(task(1), ['n1']);
     expect(await user.ended(again.operation)).toMatchObject({ phase: 'RUNNING' });
   });
 
