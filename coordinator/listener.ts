@@ -22,6 +22,12 @@ export interface ListenerOptions {
   readonly log: Logger;
 }
 
+/** Of HOST:PORT; an IPv6 host loses its brackets. Pure. */
+export function hostPort(address: string): { host: string; port: number } {
+  const colon = address.lastIndexOf(':');
+  return { host: address.slice(0, colon).replace(/^\[|\]$/g, ''), port: Number(address.slice(colon + 1)) };
+}
+
 /** A peer that says nothing keeps a descriptor for so long. */
 const HANDSHAKE_TIMEOUT_MS = 10_000;
 

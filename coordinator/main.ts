@@ -70,6 +70,8 @@ export interface Coordinator {
   /** HOST:PORT agents dial. */
   readonly address: string;
   readonly toolsSocket: string;
+  /** HOST:PORT for tools with MUNGE credentials. */
+  readonly mungeAddress: string | undefined;
   /** HOST:PORT of metrics and health. */
   readonly metricsAddress: string | undefined;
   /**
@@ -156,6 +158,7 @@ export async function startCoordinator(
   return {
     address: server.address,
     toolsSocket: options.toolsSocket,
+    mungeAddress: server.mungeAddress,
     metricsAddress: telemetry.address,
     reload: (next) => {
       const { needRestart, ...change } = reloaded(options, next);

@@ -76,6 +76,12 @@ export function addCoordinator(program: Command): void {
       'UNIX socket for local tools (default: /run/holdfast/coordinator.sock)',
       parsePath,
     )
+    .option(
+      '--munge-listen <host:port>',
+      'address for tools with MUNGE credentials (default: none)',
+      parseHostPort,
+    )
+    .option('--munge-socket <path>', "munged's (default: MUNGE's own)", parsePath)
     .addOption(
       new Option('--lease <duration>', 'how long a silent node counts as alive (default: 10s)')
         .env('HOLDFAST_LEASE')

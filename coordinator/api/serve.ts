@@ -32,8 +32,20 @@ type ServerCall =
   | ServerWritableStream<unknown, unknown>
   | ServerReadableStream<unknown, unknown>;
 
-/** Of one call. @throws HoldfastError UNAUTHENTICATED */
-export type Identify = (call: AuthenticatedCall & { metadata: Metadata }) => Identity;
+export interface IdentifiedCall extends AuthenticatedCall {
+  readonly metadata: Metadata;
+}
+
+/**
+ * Of one call.
+ * @param request its encoded message; null: a stream
+ * @throws HoldfastError UNAUTHENTICATED
+ */
+export type Identify = (
+  call: IdentifiedCall,
+  method: string,
+  request: () => Uint8Array | null,
+) => Identity | Promise<Identity>;
 
 /** What stands before every handler. */
 export type Guard = Pick<Context, 'audit' | 'clock' | 'limits' | 'roles'>;
@@ -66,7 +78,9 @@ function served({ guard, handlers }: Served, via: Via, identify: Identify, name:
       if (entry !== null) tell(guard, entry);
     };
     try {
-      identity = identify(call);
+      const encoded = () =>
+        method.requestStream ? null : method.requestSerialize((call as { request?: unknown }).request);
+      identity = await identify(call, method.path, encoded);
       const caller = { ...identity, role: await guard.roles.of(identity.uid) };
       end = guard.limits.begin(caller, name);
       requireRole(caller, name);
