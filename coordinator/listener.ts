@@ -19,6 +19,8 @@ export interface ListenerOptions {
   readonly certificates: LiveCertificates | null;
   /** Of whom no certificate is asked: another way says who they are. */
   readonly isAnonymous?: boolean;
+  /** Further ones are closed. */
+  readonly maxConnections?: number;
   readonly log: Logger;
 }
 
@@ -43,6 +45,7 @@ export async function serveTcp(server: Server, options: ListenerOptions): Promis
     certificates === null
       ? createServer(serve)
       : secured(certificates, options.isAnonymous ?? false, log, serve);
+  if (options.maxConnections !== undefined) listener.maxConnections = options.maxConnections;
   await bound(listener, host, port);
   const address = listener.address();
   if (address === null || typeof address === 'string') throw new HoldfastError('INTERNAL', 'no port');

@@ -39,8 +39,11 @@ async function coordinator({ json = false }: JsonOption, command: Command): Prom
     configurationOf(command, COORDINATOR_PART) as unknown as CoordinatorOptions.CoordinatorOptionsInput;
   await runDaemon(
     () => startCoordinator(read(), { peerCredentials }),
-    ({ address, metricsAddress, toolsSocket }) => {
-      const fields = { address, socket: toolsSocket, metrics: metricsAddress ?? null };
+    ({ address, metricsAddress, mungeAddress, toolsSocket }) => {
+      const fields = {
+        ...{ address, socket: toolsSocket, metrics: metricsAddress ?? null },
+        munge: mungeAddress ?? null,
+      };
       announce('ready', `the coordinator listens on ${address}`, fields, json);
     },
     read,

@@ -9,6 +9,9 @@ import { hostPort, serveTcp } from '../listener';
 import type { CoordinatorOptions } from '../options';
 import { MungeIdentities } from './identity';
 
+const IDLE_MS = 30_000;
+const MAX_CONNECTIONS = 1024;
+
 export interface MungeServer {
   readonly address: string;
   close(): void;
@@ -24,13 +27,19 @@ export async function listenMunge(
   if (mungeListen === undefined || certificates === null) return null;
   const { clock, log } = context;
   const identities = new MungeIdentities({ clock, certificates, socket });
-  const server = new Server({ ...channelOptions(), 'grpc.max_concurrent_streams': MAX_STREAMS.tool });
+  const server = new Server({
+    ...channelOptions(),
+    'grpc.max_concurrent_streams': MAX_STREAMS.tool,
+    // Anybody can open a connection here, and say nothing.
+    'grpc.max_connection_idle_ms': IDLE_MS,
+  });
   const served = servedCoordinator(servedBy(context), 'munge', (call, method, request) =>
     identities.of(call.metadata, method, request()),
   );
   server.addService(CoordinatorServiceService, served);
   const { host, port } = hostPort(mungeListen);
-  const listener = await serveTcp(server, { host, port, certificates, isAnonymous: true, log });
+  const anonymous = { isAnonymous: true, maxConnections: MAX_CONNECTIONS };
+  const listener = await serveTcp(server, { host, port, certificates, log, ...anonymous });
   return {
     address: `${mungeListen.slice(0, mungeListen.lastIndexOf(':'))}:${listener.port}`,
     close: () => {
