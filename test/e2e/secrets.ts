@@ -3,7 +3,9 @@ import { readdirSync, readFileSync, readlinkSync, statSync } from 'node:fs';
 import { basename, join } from 'node:path';
 import type { Stack } from '../harness/stack';
 
-const LOOK_MS = 10;
+const LOOK_MS = 50;
+/** A process that was just made may still have to become its program. */
+const LOOKS = 3;
 /** Our programs that get no secret: they are children of an agent, and some run with a user's rights. */
 const CHILD = /^(criu|holdfast-)/;
 
@@ -11,6 +13,8 @@ export class SecretWatch {
   readonly #found = new Set<string>();
   readonly #timer: NodeJS.Timeout;
   #children = 0;
+  /** How often each process was looked at. */
+  readonly #looks = new Map<string, number>();
 
   constructor(private readonly secrets: readonly string[]) {
     if (secrets.length === 0 || secrets.some((secret) => secret.length < 8)) throw new Error('no secrets');
@@ -28,6 +32,9 @@ export class SecretWatch {
 
   #look(): void {
     for (const pid of readdirSync('/proc').filter((name) => /^[0-9]+$/.test(name))) {
+      const looks = (this.#looks.get(pid) ?? 0) + 1;
+      if (looks > LOOKS) continue;
+      this.#looks.set(pid, looks);
       this.#check(`arguments of ${nameOf(pid)}`, () => readFileSync(`/proc/${pid}/cmdline`));
       if (!CHILD.test(nameOf(pid))) continue;
       this.#children++;
