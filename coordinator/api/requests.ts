@@ -63,7 +63,8 @@ export async function requestRestart(
 function requireFewOpen({ jobs, operations, policies }: Context, caller: Caller, owner: number): void {
   const limit = policies().userOperations;
   if (limit === 0 || hasRole(caller, 'operator')) return;
-  const open = operations.open().filter(({ operation }) => ownerOf(jobs.get(operation.job)) === owner).length;
+  const isOwn = (job: Job | undefined) => job !== undefined && ownerOf(job) === owner;
+  const open = operations.open().filter(({ operation }) => isOwn(jobs.find(operation.job))).length;
   if (open < limit) return;
   const message = `${open} operations of uid ${owner} are open`;
   throw new HoldfastError('LIMIT_EXCEEDED', message, 'wait until some have ended');
