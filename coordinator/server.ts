@@ -1,45 +1,58 @@
 /** The TCP port: agents' sessions, and the calls they forward. */
-import { Server, ServerCredentials } from '@grpc/grpc-js';
-import { HoldfastError } from '../core/errors';
-import { channelOptions } from '../core/rpc/channel';
-import { coordinatorNameIn, serverCredentials } from '../core/tls/credentials';
+import { Server } from '@grpc/grpc-js';
+import { channelOptions, MAX_STREAMS } from '../core/rpc/channel';
+import { coordinatorNameIn } from '../core/tls/credentials';
+import { LiveCertificates } from '../core/tls/live';
 import { AgentServiceService } from '../proto/gen/holdfast/v1/agent';
 import { CoordinatorServiceService } from '../proto/gen/holdfast/v1/coordinator';
-import { forwardedService } from './api/forwarded';
+import { forwardedIdentity } from './api/forwarded';
+import { servedBy, servedCoordinator } from './api/serve';
 import type { Context } from './context';
+import { hostPort, serveTcp } from './listener';
+import { listenMunge } from './munge/server';
 import type { CoordinatorOptions } from './options';
 import { sessionService } from './sessions/service';
 
 export interface Listening {
   /** HOST:PORT with the port that was bound. */
   readonly address: string;
+  /** HOST:PORT for tools with MUNGE credentials. */
+  readonly mungeAddress: string | undefined;
   close(): void;
 }
 
-export async function listen(context: Context, options: CoordinatorOptions): Promise<Listening> {
+export async function listen(
+  context: Context,
+  options: CoordinatorOptions,
+  certificates: LiveCertificates | null,
+): Promise<Listening> {
   const { fleet, clock, log } = context;
-  const server = new Server(channelOptions(options.leaseMs));
+  const server = new Server({
+    ...channelOptions(options.leaseMs),
+    'grpc.max_concurrent_streams': MAX_STREAMS.agent,
+  });
   const isInsecure = options.insecureLoopback;
   server.addService(AgentServiceService, sessionService({ fleet, clock, log, isInsecure }));
-  server.addService(CoordinatorServiceService, forwardedService(context, isInsecure));
-  const port = await bind(server, options.listen, await credentialsOf(options));
-  const host = options.listen.slice(0, options.listen.lastIndexOf(':'));
-  return { address: `${host}:${port}`, close: () => server.forceShutdown() };
+  const forwarded = servedCoordinator(servedBy(context), 'agent', (call) =>
+    forwardedIdentity(call, isInsecure),
+  );
+  server.addService(CoordinatorServiceService, forwarded);
+  const listener = await serveTcp(server, { ...hostPort(options.listen), certificates, log });
+  const munge = await listenMunge(context, options, certificates);
+  return {
+    address: `${options.listen.slice(0, options.listen.lastIndexOf(':'))}:${listener.port}`,
+    mungeAddress: munge?.address,
+    close: () => {
+      listener.close();
+      server.forceShutdown();
+      munge?.close();
+    },
+  };
 }
 
-async function credentialsOf({ tlsDirectory, tlsName }: CoordinatorOptions): Promise<ServerCredentials> {
-  if (tlsDirectory === undefined) return ServerCredentials.createInsecure();
-  return serverCredentials(tlsDirectory, tlsName ?? (await coordinatorNameIn(tlsDirectory)));
-}
-
-function bind(server: Server, address: string, credentials: ServerCredentials): Promise<number> {
-  return new Promise((resolve, reject) => {
-    server.bindAsync(address, credentials, (cause, port) => {
-      if (cause === null) return resolve(port);
-      const remedy = 'choose another address, or stop what uses it';
-      reject(
-        new HoldfastError('WRONG_STATE', `cannot listen on ${address}: ${cause.message}`, remedy, { cause }),
-      );
-    });
-  });
+/** null: plain text. @throws HoldfastError INVALID_ARGUMENT */
+export async function openCertificates(options: CoordinatorOptions): Promise<LiveCertificates | null> {
+  const { tlsDirectory, tlsName } = options;
+  if (tlsDirectory === undefined) return null;
+  return LiveCertificates.open(tlsDirectory, tlsName ?? (await coordinatorNameIn(tlsDirectory)));
 }

@@ -32,13 +32,15 @@ export class LoadCluster {
       ],
       join(directory, 'coordinator.log'),
     );
-    const cluster = new LoadCluster(directory, coordinator, null, await connect(socket));
+    const cluster = new LoadCluster(directory, coordinator, null, await connect({ socket }));
     try {
       cluster.simulator = await Program.start(
         'test/simulator/main.js',
         ['--coordinator', String(coordinator.ready.address), '--agents', String(agents), '--json'],
         join(directory, 'simulator.log'),
         (told) => cluster.events.push(told as unknown as SimulationEvent),
+        // It stands for a thousand processes: what one of them collects must not make the others wait.
+        ['--max-semi-space-size=64'],
       );
       return cluster;
     } catch (error) {

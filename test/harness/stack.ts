@@ -30,7 +30,8 @@ export interface StackOptions {
 
 const COORDINATOR_PORT = 7070;
 const RGW_PORT = 7480;
-const HEAD = 'head';
+/** The node that runs the coordinator. */
+export const HEAD = 'head';
 const CLI = join(PROJECT_ROOT, 'dist', 'cli', 'main.js');
 
 export class Stack {
@@ -115,7 +116,7 @@ export class Stack {
   async connection(node: string): Promise<Connection> {
     const known = this.connections.get(node);
     if (known) return known;
-    const opened = await connect(this.node(node).path('/run/holdfast/agent.sock'));
+    const opened = await connect({ socket: this.node(node).path('/run/holdfast/agent.sock') });
     this.connections.set(node, opened);
     return opened;
   }

@@ -3,13 +3,20 @@ import { execFile } from 'node:child_process';
 import { chmod, mkdtemp, readFile, rm, stat, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { promisify } from 'node:util';
-import { credentials, Metadata, Server, ServerCredentials } from '@grpc/grpc-js';
+import {
+  credentials,
+  type handleUnaryCall,
+  Metadata,
+  Server,
+  ServerCredentials,
+  type ServerUnaryCall,
+} from '@grpc/grpc-js';
 import { HoldfastError } from '../../core/errors';
 import { fromErrorDetail, fromGrpcError, toErrorDetail, toGrpcError } from '../../core/rpc/errors';
 import { forwardingHandlers } from '../../core/rpc/forward';
-import { invoke, unary } from '../../core/rpc/handlers';
+import { invoke } from '../../core/rpc/handlers';
 import { type Identity, identityFromMetadata } from '../../core/rpc/identity';
-import { serveTools, type ToolsServer } from '../../core/rpc/tools';
+import { serveTools, service, type ToolsServer } from '../../core/rpc/tools';
 import { peerCredentials } from '../../native';
 import {
   CoordinatorServiceClient,
@@ -27,6 +34,17 @@ let tools: ToolsServer;
 let client: CoordinatorServiceClient;
 const seen: Identity[] = [];
 let watchCancelled: () => void = () => {};
+
+function unary<Request, Response>(
+  handle: (request: Request, call: ServerUnaryCall<Request, Response>) => Promise<Response>,
+): handleUnaryCall<Request, Response> {
+  return (call, callback) => {
+    handle(call.request, call).then(
+      (response) => callback(null, response),
+      (thrown) => callback(toGrpcError(thrown)),
+    );
+  };
+}
 
 /** A coordinator that notes who calls. */
 const stub: Partial<CoordinatorServiceServer> = {
@@ -73,7 +91,9 @@ function serve(path = socketPath): Promise<ToolsServer> {
     socketPath: path,
     peerCredentials,
     node: 'n1',
-    handlers: (identity) => forwardingHandlers(upstream, { ...identity, node: 'n1' }),
+    services: (identity) => [
+      service(CoordinatorServiceService, forwardingHandlers(upstream, { ...identity, node: 'n1' })),
+    ],
   });
 }
 
@@ -127,7 +147,9 @@ test('a method the coordinator does not have, a deadline, and a coordinator that
     socketPath: path,
     peerCredentials,
     node: 'n1',
-    handlers: (identity) => forwardingHandlers(gone, { ...identity, node: 'n1' }),
+    services: (identity) => [
+      service(CoordinatorServiceService, forwardingHandlers(gone, { ...identity, node: 'n1' })),
+    ],
   });
   const caller = new CoordinatorServiceClient(`unix:${path}`, credentials.createInsecure());
   await expect(invoke(caller, caller.listJobs, { all: true }, { metadata })).rejects.toMatchObject({
@@ -180,7 +202,7 @@ test('a connection whose peer cannot be known is closed', async () => {
       throw new Error('no credentials');
     },
     node: null,
-    handlers: () => stub as CoordinatorServiceServer,
+    services: () => [service(CoordinatorServiceService, stub as CoordinatorServiceServer)],
     onError: (error) => errors.push(error),
   });
   const caller = new CoordinatorServiceClient(`unix:${path}`, credentials.createInsecure());
