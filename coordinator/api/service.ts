@@ -46,7 +46,11 @@ export function coordinatorHandlers(context: Context, caller: Caller): Handlers 
       if (hasSchedule(checked)) requirePrivilege(caller, 'schedule', context.policies().unprivilegedAllowed);
       return { job: await submitJob(context, caller, checked) };
     },
-    trackProcess: async (request) => ({ job: await trackProcess(context, caller, request) }),
+    trackProcess: async (request) => {
+      // There is nothing else that it is good for.
+      requirePrivilege(caller, 'checkpoint', context.policies().unprivilegedAllowed);
+      return { job: await trackProcess(context, caller, request) };
+    },
     launchMember: async (request) => {
       requireJob(caller, 'launchMember', jobs.get(request.job));
       return { exitCode: await launchMember(context, request) };
