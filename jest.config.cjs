@@ -1,6 +1,6 @@
 /**
- * Five projects, named after their folders under test/. `checks` and `unit` run in parallel; `machine` (takes huge pages and swap), `contract` and
- * `e2e` start servers, simulated nodes and measurements, so their files run one after the other.
+ * Six projects, named after their folders under test/. `checks` and `unit` run in parallel; `machine` (takes huge pages and swap), `contract`,
+ * `e2e` and `slurm` start servers, simulated nodes and measurements, so their files run one after the other.
  */
 const common = {
   rootDir: __dirname,
@@ -40,5 +40,6 @@ module.exports = {
     project('machine', serial),
     project('contract', serial),
     project('e2e', serial),
+    project('slurm', serial),
   ],
 };

@@ -3,10 +3,11 @@ import { mkdir } from 'node:fs/promises';
 import { hostname } from 'node:os';
 import { Redis, type RedisOptions } from 'ioredis';
 import { type Logger, type LogSink, openLog } from '../core/log';
-import { serveTools } from '../core/rpc/tools';
+import { serveTools, service } from '../core/rpc/tools';
 import { openTracing, type Tracing } from '../core/telemetry/tracing';
 import { watchCertificates } from '../core/tls/watch';
 import type { Node } from '../proto/gen/holdfast/v1/coordinator';
+import { CoordinatorServiceService } from '../proto/gen/holdfast/v1/coordinator';
 import type { ObjectStore } from '../store/contract';
 import { withObservers } from '../store/observed';
 import { openStore } from '../store/open';
@@ -131,7 +132,12 @@ export async function startCoordinator(
     socketPath: options.toolsSocket,
     peerCredentials: parts.peerCredentials,
     node: null,
-    handlers: (identity) => servedCoordinator(servedBy(context), 'socket', () => identity),
+    services: (identity) => [
+      service(
+        CoordinatorServiceService,
+        servedCoordinator(servedBy(context), 'socket', () => identity),
+      ),
+    ],
     onError: (err) => log.warn({ err }, 'local connection refused'),
   });
   recovery.catch((err) => log.error({ err }, 'recovery'));

@@ -32,6 +32,8 @@ export interface CallOptions {
 }
 
 export interface Connection {
+  /** Of the agent (or coordinator) of this node; null: the coordinator is called directly. */
+  readonly socketPath: string | null;
   /** Rejects with a HoldfastError. */
   call<K extends UnaryName>(name: K, request: Request<K>, options?: CallOptions): Promise<Response<K>>;
   /** Events until the server ends the stream; throws a HoldfastError when it breaks. Leaving the loop cancels. */
@@ -65,6 +67,7 @@ export async function connect(options: TargetOptions): Promise<Connection> {
     watch: watchMethod,
   } = generated.CoordinatorServiceService;
   return {
+    socketPath: target.socketPath,
     call: async (name, request, options) => {
       const method = generated.CoordinatorServiceService[name] as unknown as Grpc.MethodDefinition<
         Request<typeof name>,

@@ -17,6 +17,8 @@ export interface TargetOptions {
 
 export interface Target {
   readonly address: string;
+  /** null: a coordinator elsewhere. */
+  readonly socketPath: string | null;
   readonly credentials: Grpc.ChannelCredentials;
   readonly channel: Grpc.ChannelOptions;
   /** Of one call. @param request encoded; null: a stream */
@@ -36,8 +38,10 @@ export async function chooseTarget(options: TargetOptions): Promise<Target> {
   }
   const grpc = require('@grpc/grpc-js') as typeof Grpc;
   if (coordinator === undefined) {
+    const socketPath = await chooseSocket(options.socket);
     return {
-      address: `unix:${await chooseSocket(options.socket)}`,
+      address: `unix:${socketPath}`,
+      socketPath,
       credentials: grpc.credentials.createInsecure(),
       channel: {},
       metadataFor: async () => new grpc.Metadata(),
@@ -50,6 +54,7 @@ export async function chooseTarget(options: TargetOptions): Promise<Target> {
   const target = { host, ca, mungeSocket };
   return {
     address: coordinator,
+    socketPath: null,
     credentials: await coordinatorCredentials(target),
     channel: addressOptions(host),
     metadataFor: (method, request) => mungeMetadata(target, method, request),

@@ -1,6 +1,7 @@
 /** Checkpoint and restart requests: checked here, done by their operations. */
 import { HoldfastError } from '../../core/errors';
 import { isNodeName, requireName } from '../../core/ids';
+import { isStopCause } from '../../core/slurm/names';
 import {
   type CheckpointRequest,
   type Job,
@@ -16,7 +17,7 @@ import { type Caller, hasRole, ownerOf, requireCheckpoint, requireJob, requirePr
 export async function requestCheckpoint(
   context: Context,
   caller: Caller,
-  { job: id, stop, live, now }: CheckpointRequest,
+  { job: id, stop, live, now, cause }: CheckpointRequest,
 ): Promise<string> {
   const job = requireJob(caller, 'checkpoint', context.jobs.get(id));
   requirePrivilege(caller, 'checkpoint', context.policies().unprivilegedAllowed);
@@ -24,8 +25,10 @@ export async function requestCheckpoint(
     throw new HoldfastError('WRONG_STATE', `job ${id} is ${job.state}, not running`);
   }
   requireFewOpen(context, caller, ownerOf(job));
+  if (cause !== '' && !(stop && isStopCause(cause)))
+    throw new HoldfastError('INVALID_ARGUMENT', `cause ${JSON.stringify(cause)} is none of a stop`);
   return enqueueOperation(context, job, {
-    ...{ kind: 'checkpoint', stop, periodic: false, live, drains: '' },
+    ...{ kind: 'checkpoint', stop, periodic: false, live, drains: '', cause },
     urgency: now ? 'now' : 'high',
   });
 }

@@ -7,19 +7,17 @@ _holdfast() {
   for ((index = 1; index < COMP_CWORD; index++)); do
     next="${path:+$path }${COMP_WORDS[index]}"
     case "$next" in
-      'run'|'checkpoint'|'restart'|'jobs'|'checkpoints'|'checkpoints pin'|'checkpoints unpin'|'checkpoints remove'|'info'|'nodes'|'drain'|'undrain'|'kill'|'export'|'import'|'retention'|'retention explain'|'retention set'|'gc'|'usage'|'catalog'|'catalog rebuild'|'agent'|'agent check'|'coordinator'|'config'|'config check'|'config show'|'ca'|'ca init'|'ca issue'|'ca rotate'|'ca list'|'rsh'|'completion'|'version') path=$next ;;
+      'run'|'mpirun'|'checkpoint'|'restart'|'jobs'|'checkpoints'|'checkpoints pin'|'checkpoints unpin'|'checkpoints remove'|'info'|'nodes'|'drain'|'undrain'|'kill'|'export'|'import'|'retention'|'retention explain'|'retention set'|'gc'|'usage'|'catalog'|'catalog rebuild'|'agent'|'agent check'|'coordinator'|'config'|'config check'|'config show'|'ca'|'ca init'|'ca issue'|'ca rotate'|'ca list'|'rsh'|'completion'|'version') path=$next ;;
       *) break ;;
     esac
   done
   case "$path" in
     '')
       if [[ $cur == -* ]]; then COMPREPLY=($(compgen -W '--version -V --help -h' -- "$cur")); return; fi
-      COMPREPLY=($(compgen -W 'run checkpoint restart jobs checkpoints info nodes drain undrain kill export import retention gc usage catalog agent coordinator config ca rsh completion version' -- "$cur")) ;;
+      COMPREPLY=($(compgen -W 'run mpirun checkpoint restart jobs checkpoints info nodes drain undrain kill export import retention gc usage catalog agent coordinator config ca rsh completion version' -- "$cur")) ;;
     'run')
       case "$prev" in
         --name) COMPREPLY=(); return ;;
-        --nodes) COMPREPLY=($(compgen -W "$(_holdfast_ids nodes)" -- "$cur")); return ;;
-        --node) COMPREPLY=($(compgen -W "$(_holdfast_ids nodes)" -- "$cur")); return ;;
         --every) COMPREPLY=(); return ;;
         --cron) COMPREPLY=(); return ;;
         --time-zone) COMPREPLY=(); return ;;
@@ -27,18 +25,43 @@ _holdfast() {
         --deadline) COMPREPLY=(); return ;;
         --keep) COMPREPLY=(); return ;;
         --live) COMPREPLY=($(compgen -W 'never auto always' -- "$cur")); return ;;
-        --restart) COMPREPLY=($(compgen -W 'never same any' -- "$cur")); return ;;
         --max-restarts) COMPREPLY=(); return ;;
-        --restart-backoff) COMPREPLY=(); return ;;
         --output) COMPREPLY=($(compgen -f -- "$cur")); return ;;
+        --resume) COMPREPLY=($(compgen -W "$(_holdfast_ids jobs)" -- "$cur")); return ;;
+        --nodes) COMPREPLY=($(compgen -W "$(_holdfast_ids nodes)" -- "$cur")); return ;;
+        --node) COMPREPLY=($(compgen -W "$(_holdfast_ids nodes)" -- "$cur")); return ;;
+        --restart) COMPREPLY=($(compgen -W 'never same any' -- "$cur")); return ;;
+        --restart-backoff) COMPREPLY=(); return ;;
         --socket) COMPREPLY=($(compgen -f -- "$cur")); return ;;
         --coordinator) COMPREPLY=(); return ;;
         --auth) COMPREPLY=(); return ;;
         --ca) COMPREPLY=($(compgen -f -- "$cur")); return ;;
         --munge-socket) COMPREPLY=($(compgen -f -- "$cur")); return ;;
       esac
-      if [[ $cur == -* ]]; then COMPREPLY=($(compgen -W '--name --nodes --node --every --cron --time-zone --walltime --deadline --keep --live --restart --max-restarts --restart-backoff --output --detach -d --json --socket --coordinator --auth --ca --munge-socket --help -h' -- "$cur")); return; fi
+      if [[ $cur == -* ]]; then COMPREPLY=($(compgen -W '--name --every --cron --time-zone --walltime --deadline --keep --live --max-restarts --output --resume --nodes --node --restart --restart-backoff --no-slurm --detach -d --json --socket --coordinator --auth --ca --munge-socket --help -h' -- "$cur")); return; fi
       COMPREPLY=($(compgen -c -- "$cur")) ;;
+    'mpirun')
+      case "$prev" in
+        --name) COMPREPLY=(); return ;;
+        --every) COMPREPLY=(); return ;;
+        --cron) COMPREPLY=(); return ;;
+        --time-zone) COMPREPLY=(); return ;;
+        --walltime) COMPREPLY=(); return ;;
+        --deadline) COMPREPLY=(); return ;;
+        --keep) COMPREPLY=(); return ;;
+        --live) COMPREPLY=($(compgen -W 'never auto always' -- "$cur")); return ;;
+        --max-restarts) COMPREPLY=(); return ;;
+        --output) COMPREPLY=($(compgen -f -- "$cur")); return ;;
+        --resume) COMPREPLY=($(compgen -W "$(_holdfast_ids jobs)" -- "$cur")); return ;;
+        --mpirun) COMPREPLY=(); return ;;
+        --socket) COMPREPLY=($(compgen -f -- "$cur")); return ;;
+        --coordinator) COMPREPLY=(); return ;;
+        --auth) COMPREPLY=(); return ;;
+        --ca) COMPREPLY=($(compgen -f -- "$cur")); return ;;
+        --munge-socket) COMPREPLY=($(compgen -f -- "$cur")); return ;;
+      esac
+      if [[ $cur == -* ]]; then COMPREPLY=($(compgen -W '--name --every --cron --time-zone --walltime --deadline --keep --live --max-restarts --output --resume --mpirun --json --socket --coordinator --auth --ca --munge-socket --help -h' -- "$cur")); return; fi
+      COMPREPLY=() ;;
     'checkpoint')
       case "$prev" in
         --live) COMPREPLY=($(compgen -W 'never auto always' -- "$cur")); return ;;

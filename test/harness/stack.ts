@@ -30,7 +30,8 @@ export interface StackOptions {
 
 const COORDINATOR_PORT = 7070;
 const RGW_PORT = 7480;
-const HEAD = 'head';
+/** The node that runs the coordinator. */
+export const HEAD = 'head';
 const CLI = join(PROJECT_ROOT, 'dist', 'cli', 'main.js');
 
 export class Stack {

@@ -10,7 +10,7 @@ import { HoldfastError } from '../../core/errors';
 import { fromGrpcError, toGrpcError } from '../../core/rpc/errors';
 import { forwardingHandlers } from '../../core/rpc/forward';
 import { identityFromMetadata } from '../../core/rpc/identity';
-import { serveTools, type ToolsServer } from '../../core/rpc/tools';
+import { serveTools, service as serviceOf, type ToolsServer } from '../../core/rpc/tools';
 import { peerCredentials } from '../../native';
 import {
   CoordinatorServiceClient,
@@ -50,7 +50,9 @@ beforeAll(async () => {
   const socketPath = join(directory, 'agent.sock');
   tools = await serveTools({
     ...{ socketPath, peerCredentials, node: 'n1' },
-    handlers: (identity) => forwardingHandlers(upstream, { ...identity, node: 'n1' }),
+    services: (identity) => [
+      serviceOf(CoordinatorServiceService, forwardingHandlers(upstream, { ...identity, node: 'n1' })),
+    ],
   });
   client = new CoordinatorServiceClient(`unix:${socketPath}`, credentials.createInsecure());
 });

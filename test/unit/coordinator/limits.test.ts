@@ -5,7 +5,6 @@ import { connect, type Socket } from 'node:net';
 import { join } from 'node:path';
 import { CallLimits, TokenBucket } from '../../../coordinator/api/limits';
 import { serveTools } from '../../../core/rpc/tools';
-import type { CoordinatorServiceServer } from '../../../proto/gen/holdfast/v1/coordinator';
 import { FakeCluster } from './support/cluster';
 import { ManualClock } from './support/manualClock';
 
@@ -132,7 +131,7 @@ test('a user has so many connections to a socket; root may always come in', asyn
   const tools = await serveTools({
     ...{ socketPath, node: 'n1', maxConnectionsOfUser: 2 },
     peerCredentials: () => ({ pid: 1, uid, gid: uid }),
-    handlers: () => ({}) as CoordinatorServiceServer,
+    services: () => [],
     onError: ({ message }) => errors.push(message),
   });
   /** Whether the server keeps the connection: an HTTP/2 server speaks first. */
