@@ -39,6 +39,7 @@
         "remote/remote_clone.c",
         "remote/remote_error.c",
         "remote/remote_proc.c",
+        "remote/remote_wait.c",
       ],
       "cflags": ["-fPIC", "-fvisibility=hidden"],
       "cflags_c": ["-std=c11"],

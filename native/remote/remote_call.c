@@ -9,6 +9,7 @@
 
 #include "remote_proc.h"
 #include "remote_trace.h"
+#include "remote_wait.h"
 
 /* The kernel's interface, where the build machine's headers may be older. */
 #define GET_RSEQ_CONFIGURATION 0x420f
@@ -46,14 +47,8 @@ static bool set_registers(struct remote_call *call, const struct user_regs_struc
 /* Waits for the next stop and returns its status; 0 when the thread is lost. */
 static int wait_for_stop(struct remote_call *call)
 {
-	int status;
-	pid_t changed;
-	do changed = waitpid(call->tid, &status, __WALL);
-	while (changed < 0 && errno == EINTR);
-	if (changed != call->tid || !WIFSTOPPED(status)) {
-		lose(call);
-		return 0;
-	}
+	int status = remote_wait_for_stop(call->tid);
+	if (!status) lose(call);
 	return status;
 }
 

@@ -13,17 +13,13 @@
 
 #include "remote_proc.h"
 #include "remote_trace.h"
+#include "remote_wait.h"
 
 #define UNSHARE_FIRST (1u << 1) /* CLOSE_RANGE_UNSHARE */
 
 static bool wait_for_stop(pid_t child, struct remote_error *error)
 {
-	int status;
-	pid_t changed;
-	do changed = waitpid(child, &status, __WALL);
-	while (changed < 0 && errno == EINTR);
-	if (changed == child && WIFSTOPPED(status)) return true;
-	return remote_fail(error, REMOTE_FAILED, 0, "clone %d has ended", child);
+	return remote_wait_for_stop(child) || remote_fail(error, REMOTE_FAILED, 0, "clone %d has ended", child);
 }
 
 static bool must(struct remote_call *clone, const char *what, long result, struct remote_error *error)

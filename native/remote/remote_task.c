@@ -2,24 +2,14 @@
 
 #include <dirent.h>
 #include <errno.h>
-#include <sched.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <sys/ptrace.h>
 #include <sys/wait.h>
-#include <time.h>
 
 #include "remote_proc.h"
 #include "remote_trace.h"
-
-#define SPIN_NS 500000
-
-static uint64_t now_ns(void)
-{
-	struct timespec now;
-	clock_gettime(CLOCK_MONOTONIC, &now);
-	return (uint64_t)now.tv_sec * 1000000000u + (uint64_t)now.tv_nsec;
-}
+#include "remote_wait.h"
 
 static bool is_known(const struct remote_task *task, pid_t tid)
 {
@@ -56,7 +46,7 @@ static bool explain_refusal(pid_t tid, int reason, struct remote_error *error)
 static bool stop_thread(struct remote_task *task, pid_t tid, struct remote_error *error)
 {
 	if (remote_trace(PTRACE_SEIZE, tid, 0, REMOTE_STOP_OPTIONS) < 0) return explain_refusal(tid, errno, error);
-	if (!task->first_stop_ns) task->first_stop_ns = now_ns();
+	if (!task->first_stop_ns) task->first_stop_ns = remote_now_ns();
 	if (!add_thread(task, tid)) return remote_fail(error, REMOTE_FAILED, ENOMEM, "the threads of process %d", task->pid);
 	remote_trace(PTRACE_INTERRUPT, tid, 0, 0);
 	return true;
@@ -80,19 +70,12 @@ static bool stop_new_threads(struct remote_task *task, size_t *found, struct rem
 	return ok;
 }
 
-/* A leader that has ended before other threads is reported to nobody. */
-static bool has_ended(pid_t tid)
-{
-	struct remote_status status;
-	return !remote_status(tid, &status) || status.state == 'Z' || status.state == 'X';
-}
-
 static void look_at(struct remote_thread *thread, bool look_closely)
 {
 	int status;
 	pid_t changed = waitpid(thread->tid, &status, __WALL | WNOHANG);
 	if (changed == 0) {
-		if (look_closely && has_ended(thread->tid)) thread->state = REMOTE_THREAD_ENDED;
+		if (look_closely && remote_has_ended(thread->tid)) thread->state = REMOTE_THREAD_ENDED;
 	} else if (changed < 0 || !WIFSTOPPED(status)) {
 		thread->state = REMOTE_THREAD_ENDED;
 	} else if (status >> 16 == PTRACE_EVENT_STOP) {
@@ -116,16 +99,12 @@ static size_t look_at_all(struct remote_task *task, bool look_closely)
 
 static bool wait_for_all(struct remote_task *task, uint64_t deadline_ns, struct remote_error *error)
 {
-	uint64_t start = now_ns();
+	uint64_t start = remote_now_ns();
 	for (size_t running = look_at_all(task, false); running > 0;) {
-		uint64_t now = now_ns();
-		if (now > deadline_ns)
+		if (remote_now_ns() > deadline_ns)
 			return remote_fail(error, REMOTE_FAILED, ETIMEDOUT, "%zu of %zu threads of process %d did not stop", running, task->count,
 					   task->pid);
-		bool is_late = now - start > SPIN_NS;
-		if (is_late) nanosleep(&(struct timespec){.tv_nsec = 100000}, NULL);
-		else sched_yield();
-		running = look_at_all(task, is_late);
+		running = look_at_all(task, remote_pause(start));
 	}
 	return true;
 }
@@ -153,7 +132,7 @@ pid_t remote_stopped_thread(const struct remote_task *task)
 bool remote_stop(struct remote_task *task, pid_t pid, unsigned limit_ms, struct remote_error *error)
 {
 	*task = (struct remote_task){.pid = pid};
-	uint64_t deadline = now_ns() + limit_ms * UINT64_C(1000000);
+	uint64_t deadline = remote_now_ns() + limit_ms * UINT64_C(1000000);
 	if (stop_all(task, deadline, error)) {
 		if (remote_stopped_thread(task)) return true;
 		remote_fail(error, REMOTE_GONE, ESRCH, "process %d", pid);

@@ -12,6 +12,7 @@ const STORM_LIMIT_MS = 120_000;
 
 const workshop = new Workshop();
 const injector = compileWithRemote('remote_injector', workshop.path);
+const killer = compileWithRemote('remote_killer', workshop.path);
 const undisturbed = compileVictim('undisturbed', workshop.path);
 
 afterAll(() => workshop.end());
@@ -68,6 +69,12 @@ test('a stopped program stays stopped, has no descriptor more, and goes on when 
   expect({ files: readdirSync(`/proc/${running.pid}/fd`), maps: mapsOf(running.pid) }).toEqual(before);
   process.kill(running.pid, 'SIGCONT');
   expect(await verdict(running, '0 0')).toMatch(/^signals 0 1 loops/);
+});
+
+test('a process with many threads that is killed at any moment is left at once', async () => {
+  const running = workshop.spawn(killer, ['200', '1']);
+  await running.ended;
+  expect(running.stdout).toMatch(/^killed 200 interrupted [1-9]\d*\n$/);
 });
 
 function mapsOf(pid: number): string {
