@@ -29,6 +29,7 @@ import { reloaded } from './reload';
 import { LazyTrees } from './restart/lazyTrees';
 import { RunDirectory } from './runDirectory';
 import { Connection } from './session/connection';
+import { type CoordinatorClients, Coordinators } from './session/coordinators';
 import { Dispatcher } from './session/dispatcher';
 import { SessionPriority } from './sessionPriority';
 import { sweep } from './sweep';
@@ -38,7 +39,7 @@ import { Trees } from './trees';
 export interface Agent {
   /** Resolves once the coordinator has welcomed this node. */
   readonly registered: Promise<void>;
-  /** HOST:PORT it dials. */
+  /** HOST:PORT of the one that leads, as far as is known. */
   readonly coordinator: string;
   /** HOST:PORT of metrics and health. */
   readonly metricsAddress: string | undefined;
@@ -58,13 +59,23 @@ const DRAIN_MS = 30_000;
 const hostOf = (address: string): string =>
   address.slice(0, address.lastIndexOf(':')).replace(/^\[|\]$/g, '');
 
-async function channelCredentials(options: AgentOptions): Promise<ChannelCredentials> {
-  const host = hostOf(options.coordinator);
+async function clientsOf(options: AgentOptions, address: string): Promise<CoordinatorClients> {
+  const credentials = await channelCredentials(options, address);
+  const channel = { ...channelOptions(), ...addressOptions(hostOf(address)) };
+  return {
+    address,
+    agents: new AgentServiceClient(address, credentials, channel),
+    users: new CoordinatorServiceClient(address, credentials, channel),
+  };
+}
+
+async function channelCredentials(options: AgentOptions, address: string): Promise<ChannelCredentials> {
+  const host = hostOf(address);
   if (options.tlsDirectory) return clientCredentials(options.tlsDirectory, options.node, host);
   if (!/^(127\.|localhost$|\[?::1)/.test(host)) {
     throw new HoldfastError(
       'INVALID_ARGUMENT',
-      `the coordinator at ${options.coordinator} is not on this machine, and no certificates are given`,
+      `the coordinator at ${address} is not on this machine, and no certificates are given`,
       'give --tls DIR (see holdfast ca)',
     );
   }
@@ -113,15 +124,16 @@ export async function startAgent(input: AgentOptionsInput): Promise<Agent> {
   await telemetry.watch(context, options.metrics);
   await sweep(context);
 
-  const credentials = await channelCredentials(options);
+  const coordinators = new Coordinators(
+    await Promise.all(options.coordinators.map((address) => clientsOf(options, address))),
+  );
   const dispatcher = new Dispatcher(context, new Fencing(directory));
-  const channel = { ...channelOptions(), ...addressOptions(hostOf(options.coordinator)) };
   let welcomed: () => void = () => {};
   const registered = new Promise<void>((resolve) => {
     welcomed = resolve;
   });
   const connection = new Connection({
-    client: new AgentServiceClient(options.coordinator, credentials, channel),
+    client: coordinators,
     register: () => ({ node: options.node, facts, version: VERSION }),
     filling: () => context.lazyTrees.status(),
     execute: telemetry.around((command, report) => dispatcher.execute(command, report)),
@@ -131,12 +143,11 @@ export async function startAgent(input: AgentOptionsInput): Promise<Agent> {
     },
     ...{ lease, trees, log },
   });
-  const userClient = new CoordinatorServiceClient(options.coordinator, credentials, channel);
   const tools = await serveTools({
     socketPath: options.toolsSocket,
     peerCredentials,
     node: options.node,
-    handlers: (identity) => forwardingHandlers(userClient, { ...identity, node: options.node }),
+    handlers: (identity) => forwardingHandlers(() => coordinators.users, { ...identity, node: options.node }),
     onError: (error) => log.warn({ err: error }, 'local connection refused'),
   });
   connection.open();
@@ -153,7 +164,9 @@ export async function startAgent(input: AgentOptionsInput): Promise<Agent> {
 
   return {
     registered,
-    coordinator: options.coordinator,
+    get coordinator() {
+      return coordinators.address;
+    },
     metricsAddress: telemetry.address,
     reload: (next) => {
       const { needRestart, ...change } = reloaded(parsed, next);
@@ -172,7 +185,6 @@ export async function startAgent(input: AgentOptionsInput): Promise<Agent> {
       lease.close();
       connection.close();
       await tools.close();
-      userClient.close();
       trees.close();
       await store.close();
       await telemetry.close();

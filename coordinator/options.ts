@@ -9,12 +9,14 @@ import { invalidSetting, parseSettings, type SettingNames } from '../core/settin
 import { textFor } from '../core/settingText';
 import { metricsAddress } from '../core/telemetry/address';
 import { parseStoreUrl } from '../store/url';
-import { parseRedisUrl } from './redis/external';
+import { parseRedisUrl } from './redis/url';
 
 const PORT = 7020;
 
 const count = z.number().int().min(0);
 const absolute = z.string().refine(isAbsolute, 'must be an absolute path');
+
+const hostPort = z.string().regex(/^(\[[0-9a-fA-F:]+\]|[^:\s]+):[0-9]{1,5}$/, 'must be HOST:PORT');
 
 const schema = z
   .object({
@@ -22,10 +24,7 @@ const schema = z
      * HOST:PORT to listen on for agents; port 0 takes a free one. An IPv6 host is written in brackets. Default: port 7020 on
      * every address, or on 127.0.0.1 for plain text.
      */
-    listen: z
-      .string()
-      .regex(/^(\[[0-9a-fA-F:]+\]|[^:\s]+):[0-9]{1,5}$/, 'must be HOST:PORT')
-      .optional(),
+    listen: hostPort.optional(),
     /** ca.crt and NAME.crt, NAME.key. */
     tlsDirectory: absolute.optional(),
     /** Name of the coordinator's certificate in it; default: its only one with a coordinator's role. */
@@ -38,6 +37,10 @@ const schema = z
     storeUrl: textFor(parseStoreUrl),
     toolsSocket: absolute.default('/run/holdfast/coordinator.sock'),
     leaseMs: z.number().int().min(200).max(600_000).default(10_000),
+    /** How long nobody leads at most when the leader is gone, where several coordinators share a Redis. */
+    leaderLeaseMs: z.number().int().min(200).max(600_000).default(10_000),
+    /** HOST:PORT by which agents know this coordinator; default: the host's name, with the port it listens on. */
+    advertise: hostPort.optional(),
     heartbeatMs: z.number().int().min(20).optional(),
     /** How long an automatic restart waits for nodes that can take the job. */
     restartWaitMs: z.number().int().min(0).default(600_000),
@@ -80,6 +83,8 @@ export const COORDINATOR_SETTINGS = {
   'insecure-loopback': 'insecureLoopback',
   socket: 'toolsSocket',
   lease: 'leaseMs',
+  'leader-lease': 'leaderLeaseMs',
+  advertise: 'advertise',
   'restart-wait': 'restartWaitMs',
   'max-checkpoints': 'maxCheckpoints',
   keep: 'retention',

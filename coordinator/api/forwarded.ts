@@ -1,49 +1,14 @@
 /** CoordinatorService on the TCP port: calls that agents forward, each under the identity in its metadata. */
-import type { handleServerStreamingCall, handleUnaryCall, Metadata, ServiceError } from '@grpc/grpc-js';
+import type { Metadata } from '@grpc/grpc-js';
 import { HoldfastError } from '../../core/errors';
-import { toGrpcError } from '../../core/rpc/errors';
 import { type Identity, identityFromMetadata } from '../../core/rpc/identity';
 import { type AuthenticatedCall, nodeNameOf } from '../../core/tls/peer';
-import {
-  type CoordinatorServiceServer,
-  CoordinatorServiceService,
-} from '../../proto/gen/holdfast/v1/coordinator';
-import type { Context } from '../context';
-import { coordinatorService } from './service';
-
-type Unary = handleUnaryCall<unknown, unknown>;
-type Streaming = handleServerStreamingCall<unknown, unknown>;
-type Method = keyof typeof CoordinatorServiceService;
+import type { CoordinatorServiceServer } from '../../proto/gen/holdfast/v1/coordinator';
+import { dispatching, type Serving } from './dispatch';
 
 /** @param isInsecure without TLS, on loopback: the metadata's node is believed */
-export function forwardedService(context: Context, isInsecure: boolean): CoordinatorServiceServer {
-  const handlers = Object.entries(CoordinatorServiceService).map(([name, method]) => {
-    const handlerFor = (call: AuthenticatedCall & { metadata: Metadata }): unknown =>
-      coordinatorService(context, callerOf(call, isInsecure))[name as Method];
-    // An upload is answered in the same way: once.
-    const unary: Unary = (call, callback) => {
-      const handle = attempt(() => handlerFor(call) as Unary, callback);
-      handle?.(call, callback);
-    };
-    const streaming: Streaming = (call) => {
-      const handle = attempt(
-        () => handlerFor(call) as Streaming,
-        (error) => call.emit('error', error),
-      );
-      handle?.(call);
-    };
-    return [name, method.responseStream ? streaming : unary];
-  });
-  return Object.fromEntries(handlers) as unknown as CoordinatorServiceServer;
-}
-
-function attempt<T>(find: () => T, refuse: (error: ServiceError) => void): T | null {
-  try {
-    return find();
-  } catch (thrown) {
-    refuse(toGrpcError(thrown));
-    return null;
-  }
+export function forwardedService(serving: () => Serving, isInsecure: boolean): CoordinatorServiceServer {
+  return dispatching(serving, (call) => callerOf(call, isInsecure));
 }
 
 /** The node is the certificate's; only then is the uid it vouches for believed. */

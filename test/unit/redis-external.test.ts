@@ -3,9 +3,8 @@ import { once } from 'node:events';
 import { existsSync, mkdtempSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
-import { Redis } from 'ioredis';
-import { parseRedisUrl } from '../../coordinator/redis/external';
 import { openRedis } from '../../coordinator/redis/open';
+import { parseRedisUrl } from '../../coordinator/redis/url';
 import { freePort } from '../rgw/port';
 
 describe('Redis URLs', () => {
@@ -73,7 +72,7 @@ describe('a Redis of somebody else', () => {
     await start('--appendonly', 'yes');
     const reports: string[] = [];
     const redis = await openIt(reports);
-    const client = new Redis(redis.connection);
+    const client = redis.connect();
     expect(await client.ping()).toBe('PONG');
     client.disconnect();
     await redis.close();

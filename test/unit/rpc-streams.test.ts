@@ -50,7 +50,7 @@ beforeAll(async () => {
   const socketPath = join(directory, 'agent.sock');
   tools = await serveTools({
     ...{ socketPath, peerCredentials, node: 'n1' },
-    handlers: (identity) => forwardingHandlers(upstream, { ...identity, node: 'n1' }),
+    handlers: (identity) => forwardingHandlers(() => upstream, { ...identity, node: 'n1' }),
   });
   client = new CoordinatorServiceClient(`unix:${socketPath}`, credentials.createInsecure());
 });

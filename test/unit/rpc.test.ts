@@ -73,7 +73,7 @@ function serve(path = socketPath): Promise<ToolsServer> {
     socketPath: path,
     peerCredentials,
     node: 'n1',
-    handlers: (identity) => forwardingHandlers(upstream, { ...identity, node: 'n1' }),
+    handlers: (identity) => forwardingHandlers(() => upstream, { ...identity, node: 'n1' }),
   });
 }
 
@@ -127,7 +127,7 @@ test('a method the coordinator does not have, a deadline, and a coordinator that
     socketPath: path,
     peerCredentials,
     node: 'n1',
-    handlers: (identity) => forwardingHandlers(gone, { ...identity, node: 'n1' }),
+    handlers: (identity) => forwardingHandlers(() => gone, { ...identity, node: 'n1' }),
   });
   const caller = new CoordinatorServiceClient(`unix:${path}`, credentials.createInsecure());
   await expect(invoke(caller, caller.listJobs, { all: true }, { metadata })).rejects.toMatchObject({
