@@ -1,10 +1,9 @@
 /** The work of the coordinator that leads: taken over from whoever led before, as after a restart (A5), and left at once. */
-import type { Redis, RedisOptions } from 'ioredis';
+import type { Redis } from 'ioredis';
 import { HoldfastError } from '../core/errors';
 import type { Logger } from '../core/log';
 import type { Node } from '../proto/gen/holdfast/v1/coordinator';
-import { withObservers } from '../store/observed';
-import { openStore } from '../store/open';
+import type { ObjectStore } from '../store/contract';
 import type { Serving } from './api/dispatch';
 import { coordinatorService } from './api/service';
 import { Catalog } from './catalog/catalog';
@@ -26,7 +25,7 @@ import { runOperation } from './operations/run';
 import { RunningOperations } from './operations/running';
 import type { CoordinatorOptions } from './options';
 import type { Policies } from './policies';
-import { Queues } from './queues/queues';
+import type { Queues } from './queues/queues';
 import { connectReactions } from './reactions';
 import { startCollecting } from './retention/schedule';
 import { UsageTable } from './retention/usage';
@@ -53,8 +52,10 @@ export interface Site {
   readonly log: Logger;
   readonly clock: Clock;
   readonly redis: Redis;
-  readonly connect: (overrides?: RedisOptions) => Redis;
-  readonly telemetry: Telemetry;
+  /** A store that asks before each write. */
+  readonly openStore: (admit: (key: string) => Promise<void>) => ObjectStore;
+  readonly openQueues: (term: number) => Queues;
+  readonly telemetry: Pick<Telemetry, 'watch'>;
   readonly policies: () => Policies;
 }
 
@@ -78,10 +79,7 @@ export class Leader implements Leading {
 
   /** @throws what building the context throws; then nothing is left of it */
   static async begin(site: Site, term: Term): Promise<Leader> {
-    const store = withObservers(
-      openStore(site.options.storeUrl, process.env, {}, admitWrites(term)),
-      site.telemetry.storeObservers,
-    );
+    const store = site.openStore(admitWrites(term));
     let leader: Leader | null = null;
     try {
       await store.open();
@@ -166,7 +164,7 @@ async function buildContext(site: Site, term: Term, store: Context['store']): Pr
     locks: new JobLocks(),
     removals: new JobLocks(),
     running: new RunningOperations(),
-    queues: new Queues(site.connect(), term.term, log),
+    queues: site.openQueues(term.term),
     transfers: new Transfers(),
     gathering,
     policies,

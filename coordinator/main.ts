@@ -13,6 +13,7 @@ import { Standby } from './leadership/standby';
 import { Leader } from './leading';
 import { type CoordinatorOptionsInput, parseCoordinatorOptions } from './options';
 import { policiesOf } from './policies';
+import { Queues } from './queues/queues';
 import { openRedis } from './redis/open';
 import { reloaded } from './reload';
 import { listen } from './server';
@@ -63,13 +64,16 @@ export async function startCoordinator(
     stateDirectory: options.stateDirectory,
     report: (message) => log.warn(message),
   });
-  const store = withObservers(openStore(options.storeUrl), telemetry.storeObservers);
+  const observed = (admit?: (key: string) => Promise<void>) =>
+    withObservers(openStore(options.storeUrl, process.env, {}, admit), telemetry.storeObservers);
+  const store = observed();
   await store.open();
   // A held job must not wait for a Redis that is gone: its commands fail after a while, and the operation aborts.
   const redis = opened.connect({ maxRetriesPerRequest: 3, commandTimeout: 5_000 });
   redis.on('error', (err) => log.error({ err }, 'redis'));
   const policies = () => policiesOf(options);
-  const site = { options, log, clock, redis, connect: opened.connect, telemetry, policies };
+  const openQueues = (term: number) => new Queues(opened.connect(), term, log);
+  const site = { options, log, clock, redis, telemetry, policies, openStore: observed, openQueues };
   const advertised: { address: string } = { address: options.advertise ?? '' };
   const post = new Post<Leader>({
     ...{ redis, clock, log, leaseMs: options.leaderLeaseMs, isAlone: opened.isOwn },
