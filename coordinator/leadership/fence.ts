@@ -51,34 +51,38 @@ export function fencedRedis(redis: Redis, fence: Fence): Redis {
   const write = (commands: readonly Words[]) => execute(redis, fence, commands);
   return new Proxy(redis, {
     get(target, name) {
-      if (name === 'multi') return () => new Step(write);
+      if (name === 'multi') return () => stepOf(write);
       if (typeof name === 'string' && WRITES.has(name))
         return async (...args: unknown[]) => (await write(wordsOf(name, args))).at(-1);
       const member = Reflect.get(target, name, target);
       if (typeof member !== 'function') return member;
       if (typeof name === 'string' && READS.has(name)) return member.bind(target);
-      throw new HoldfastError('INTERNAL', `${String(name)} is no command that the fence knows`);
+      throw unknown(name);
     },
   });
 }
 
 /** As ioredis' multi(): commands that are done together, or not at all. */
-class Step {
-  readonly #commands: Words[] = [];
+function stepOf(write: (commands: readonly Words[]) => Promise<unknown[]>) {
+  const commands: Words[] = [];
+  const step: unknown = new Proxy(
+    {},
+    {
+      get: (_, name) => {
+        if (name === 'exec') return () => write(commands);
+        if (typeof name !== 'string' || !WRITES.has(name)) throw unknown(name);
+        return (...args: unknown[]) => {
+          commands.push(...wordsOf(name, args));
+          return step;
+        };
+      },
+    },
+  );
+  return step;
+}
 
-  constructor(private readonly write: (commands: readonly Words[]) => Promise<unknown[]>) {
-    for (const name of WRITES) {
-      const add = (...args: unknown[]) => {
-        this.#commands.push(...wordsOf(name, args));
-        return this;
-      };
-      Object.defineProperty(this, name, { value: add });
-    }
-  }
-
-  exec(): Promise<unknown[]> {
-    return this.write(this.#commands);
-  }
+function unknown(name: string | symbol): HoldfastError {
+  return new HoldfastError('INTERNAL', `${String(name)} is no command that the fence knows`);
 }
 
 async function execute(redis: Redis, fence: Fence, commands: readonly Words[]): Promise<unknown[]> {

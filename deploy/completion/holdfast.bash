@@ -205,6 +205,8 @@ _holdfast() {
         --tls-name) COMPREPLY=(); return ;;
         --socket) COMPREPLY=($(compgen -f -- "$cur")); return ;;
         --lease) COMPREPLY=(); return ;;
+        --leader-lease) COMPREPLY=(); return ;;
+        --advertise) COMPREPLY=(); return ;;
         --restart-wait) COMPREPLY=(); return ;;
         --metrics) COMPREPLY=(); return ;;
         --max-checkpoints) COMPREPLY=(); return ;;
@@ -215,7 +217,7 @@ _holdfast() {
         --log-level) COMPREPLY=(); return ;;
         --config) COMPREPLY=($(compgen -f -- "$cur")); return ;;
       esac
-      if [[ $cur == -* ]]; then COMPREPLY=($(compgen -W '--listen --state-dir --redis --store --tls --tls-name --insecure-loopback --socket --lease --restart-wait --metrics --max-checkpoints --keep --gc-every --gc-grace --user-quota --log-level --config --json --help -h' -- "$cur")); return; fi
+      if [[ $cur == -* ]]; then COMPREPLY=($(compgen -W '--listen --state-dir --redis --store --tls --tls-name --insecure-loopback --socket --lease --leader-lease --advertise --restart-wait --metrics --max-checkpoints --keep --gc-every --gc-grace --user-quota --log-level --config --json --help -h' -- "$cur")); return; fi
       COMPREPLY=() ;;
     'config')
       if [[ $cur == -* ]]; then COMPREPLY=($(compgen -W '--help -h' -- "$cur")); return; fi

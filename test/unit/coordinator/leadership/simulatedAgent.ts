@@ -29,8 +29,8 @@ export interface AgentParts {
   /** Those that are there now. */
   readonly dial: () => readonly Dialled[];
   readonly leaseMs: number;
-  /** One message in so many breaks the connection; 0: none. */
-  readonly breaksOneIn: number;
+  /** One message in so many breaks the connection; 0: none. As of now. */
+  readonly breaksOneIn: () => number;
   readonly onViolation: (text: string) => void;
   /** Nodes that have captured, by generation and epoch: the barrier (B1). */
   readonly captured: Map<string, Set<string>>;
@@ -50,7 +50,7 @@ interface Connection {
 type Body = CommandResult['body'];
 const DONE = { $case: 'done', value: {} } as const;
 const RECONNECT_MS = 300;
-const UNANSWERED_MS = 2_000;
+const UNANSWERED_MS = 500;
 /** Beyond that somebody's abort is missing. */
 const LONGEST_HOLD_LEASES = 4;
 
@@ -135,7 +135,7 @@ export class SimulatedAgent {
   #down(connection: Connection, response: SessionResponse): void {
     const { world, breaksOneIn } = this.parts;
     if (connection.process.isDead || !connection.isOpen) return;
-    if (breaksOneIn > 0 && world.below(breaksOneIn) === 0) {
+    if (breaksOneIn() > 0 && world.below(breaksOneIn()) === 0) {
       this.break(connection);
       return;
     }
@@ -148,7 +148,7 @@ export class SimulatedAgent {
   #up(connection: Connection, message: NonNullable<SessionRequest['message']>): void {
     const { world, node, breaksOneIn } = this.parts;
     if (!connection.isOpen || this.#connection !== connection) return;
-    if (breaksOneIn > 0 && world.below(breaksOneIn) === 0) {
+    if (breaksOneIn() > 0 && world.below(breaksOneIn()) === 0) {
       this.break(connection);
       return;
     }
