@@ -1,6 +1,6 @@
 /**
- * Two coordinators and an MPI job of two nodes: the one that leads is killed at each named point of a checkpoint, a restart and of
- * retention, and the other one takes over.
+ * Two coordinators and a job: the one that leads is killed at each named point of a checkpoint, a restart and of retention, and the other
+ * one takes over. Barriers of several nodes are met in test/unit/coordinator/leadership and in faults.test.ts.
  */
 import { join } from 'node:path';
 import { FAULT_POINTS, type FaultPoint } from '../../core/faults';
@@ -8,14 +8,16 @@ import { KEEP_ALL } from '../../core/retention';
 import { JobState, type Operation } from '../../proto/gen/holdfast/v1/coordinator';
 import { openStore } from '../../store/open';
 import { HEADS, type Head, readText, Stack } from '../harness/stack';
+import { compileVictim } from '../harness/victims';
 import { intactGenerations } from './generations';
-import { expectUndisturbed, type MpiJob, startMpiJob } from './mpiJob';
 import { Operations } from './operations';
 import { Residue } from './residue';
-import { goesOn, jobEnd, until } from './survival';
+import { Brake, goesOn, jobEnd, linesAtLeast, type Submitted, submit, undisturbed, until } from './survival';
 import { told } from './told';
 
-const NODES = ['node1', 'node2', 'node3'];
+const NODES = ['node1', 'node2'];
+const ITERATIONS = '3000';
+const PAUSE_MS = '40';
 const LEASE_MS = 6_000;
 /** A machine that is busy with other things. */
 const SLACK_MS = 15_000;
@@ -29,7 +31,9 @@ const SUCCEEDS: readonly FaultPoint[] = [
 let stack: Stack;
 let operations: Operations;
 let residue: Residue;
-let job: MpiJob;
+let job: Submitted;
+let brake: Brake;
+let expected: string;
 let firstCheckpoint: number;
 /** Who leads. */
 let leader: Head = 'head';
@@ -84,7 +88,7 @@ async function checkpointed(): Promise<Operation> {
 }
 
 async function restarted(): Promise<void> {
-  const ended = await operations.ended(await operations.restart(firstCheckpoint, ['node1', 'node2']));
+  const ended = await operations.ended(await operations.restart(firstCheckpoint, ['node2']));
   expect({ phase: ended.phase, error: ended.error }).toEqual({ phase: 'RUNNING', error: undefined });
   await goesOn(job.output);
   residue.before();
@@ -95,7 +99,11 @@ beforeAll(async () => {
   stack = await Stack.start({ nodes: NODES, store: 'directory', leaseMs: LEASE_MS, standby });
   operations = new Operations(stack, 'node1');
   residue = new Residue(stack, NODES);
-  job = await startMpiJob(stack, { memoryMib: 1 });
+  const argv = [compileVictim('series', stack.shared), '1', ITERATIONS, PAUSE_MS];
+  expected = (await undisturbed(stack, 'node2', argv)).stdout;
+  brake = new Brake(stack, 'series');
+  job = await submit(stack, { name: 'series', argv, nodes: ['node1'], env: brake.environment });
+  await linesAtLeast(job.output, 5);
   firstCheckpoint = (await checkpointed()).ckptId;
 });
 afterAll(() => stack?.stop());
@@ -121,7 +129,7 @@ test.each(pointsOf('restart'))('%s', (point) =>
   told(stack, async () => {
     const before = await intactGenerations(store(), job.id);
     await arm(point);
-    const id = await operations.restart(firstCheckpoint, ['node1', 'node2']);
+    const id = await operations.restart(firstCheckpoint, ['node2']);
     await struck();
     const ended = await operations.ended(id);
     expectOutcome(point, ended);
@@ -171,8 +179,7 @@ test('the job ends as if nothing had been', () =>
     const { ckptId } = await checkpointed();
     firstCheckpoint = ckptId;
     await restarted();
-    expectUndisturbed(job);
-    job.release();
+    brake.release();
     expect(await jobEnd(stack, 'node1', job.id)).toMatchObject({ state: JobState.COMPLETED, exitCode: 0 });
-    expect(readText(job.output)).toBe(job.expected);
+    expect(readText(job.output)).toBe(expected);
   }));
