@@ -6,7 +6,9 @@ import { channelOptions } from '../core/rpc/channel';
 import { forwardingHandlers } from '../core/rpc/forward';
 import { serveTools } from '../core/rpc/tools';
 import { openTracing } from '../core/telemetry/tracing';
-import { addressOptions, clientCredentials } from '../core/tls/credentials';
+import { addressOptions, liveCredentials } from '../core/tls/credentials';
+import { LiveCertificates } from '../core/tls/live';
+import { watchCertificates } from '../core/tls/watch';
 import { VERSION } from '../core/version';
 import { peerCredentials } from '../native';
 import { AgentServiceClient } from '../proto/gen/holdfast/v1/agent';
@@ -59,9 +61,11 @@ const DRAIN_MS = 30_000;
 const hostOf = (address: string): string =>
   address.slice(0, address.lastIndexOf(':')).replace(/^\[|\]$/g, '');
 
-async function clientsOf(options: AgentOptions, address: string): Promise<CoordinatorClients> {
-  const credentials = await channelCredentials(options, address);
-  const channel = { ...channelOptions(), ...addressOptions(hostOf(address)) };
+function clientsOf(address: string, certificates: LiveCertificates | null): CoordinatorClients {
+  const host = hostOf(address);
+  const credentials =
+    certificates === null ? ChannelCredentials.createInsecure() : liveCredentials(certificates, host);
+  const channel = { ...channelOptions(), ...addressOptions(host) };
   return {
     address,
     agents: new AgentServiceClient(address, credentials, channel),
@@ -69,17 +73,19 @@ async function clientsOf(options: AgentOptions, address: string): Promise<Coordi
   };
 }
 
-async function channelCredentials(options: AgentOptions, address: string): Promise<ChannelCredentials> {
-  const host = hostOf(address);
-  if (options.tlsDirectory) return clientCredentials(options.tlsDirectory, options.node, host);
-  if (!/^(127\.|localhost$|\[?::1)/.test(host)) {
+async function openCertificates(options: AgentOptions): Promise<LiveCertificates | null> {
+  if (options.tlsDirectory) return LiveCertificates.open(options.tlsDirectory, options.node);
+  const elsewhere = options.coordinators.find(
+    (address) => !/^(127\.|localhost$|\[?::1)/.test(hostOf(address)),
+  );
+  if (elsewhere !== undefined) {
     throw new HoldfastError(
       'INVALID_ARGUMENT',
-      `the coordinator at ${address} is not on this machine, and no certificates are given`,
+      `the coordinator at ${elsewhere} is not on this machine, and no certificates are given`,
       'give --tls DIR (see holdfast ca)',
     );
   }
-  return ChannelCredentials.createInsecure();
+  return null;
 }
 
 export async function startAgent(input: AgentOptionsInput): Promise<Agent> {
@@ -124,8 +130,11 @@ export async function startAgent(input: AgentOptionsInput): Promise<Agent> {
   await telemetry.watch(context, options.metrics);
   await sweep(context);
 
+  const certificates = await openCertificates(options);
+  const certificateWatch = certificates && watchCertificates(certificates, log);
+  telemetry.certificate(certificates);
   const coordinators = new Coordinators(
-    await Promise.all(options.coordinators.map((address) => clientsOf(options, address))),
+    options.coordinators.map((address) => clientsOf(address, certificates)),
   );
   const dispatcher = new Dispatcher(context, new Fencing(directory));
   let welcomed: () => void = () => {};
@@ -172,6 +181,7 @@ export async function startAgent(input: AgentOptionsInput): Promise<Agent> {
       const { needRestart, ...change } = reloaded(parsed, next);
       parsed = change.options;
       log.level = parsed.logLevel;
+      void certificateWatch?.look();
       context.uploadLimit.change(parsed.maxUploadBytesPerS);
       log.info({ reloaded: change.reloaded, needRestart }, 'configuration read again');
     },
@@ -184,6 +194,7 @@ export async function startAgent(input: AgentOptionsInput): Promise<Agent> {
         .catch((error) => log.error({ err: error }, 'not completed'));
       lease.close();
       connection.close();
+      certificateWatch?.close();
       await tools.close();
       trees.close();
       await store.close();

@@ -4,8 +4,9 @@ import { HoldfastError } from '../core/errors';
 import type { Logger } from '../core/log';
 import type { Node } from '../proto/gen/holdfast/v1/coordinator';
 import type { ObjectStore } from '../store/contract';
-import type { Serving } from './api/dispatch';
-import { coordinatorService } from './api/service';
+import type { Guard } from './api/serve';
+import { coordinatorHandlers } from './api/service';
+import { auditOperations } from './audit/operations';
 import { Catalog } from './catalog/catalog';
 import { rebuildIfIncomplete } from './catalog/rebuild';
 import type { Clock } from './clock';
@@ -17,6 +18,7 @@ import { Gathering } from './jobs/gathering';
 import { recoverJobs } from './jobs/recovery';
 import { fencedRedis } from './leadership/fence';
 import type { Leading } from './leadership/post';
+import type { Serving } from './leadership/serving';
 import { admitWrites } from './leadership/store';
 import type { Term } from './leadership/term';
 import { Gate } from './operations/gate';
@@ -57,6 +59,7 @@ export interface Site {
   readonly openQueues: (term: number) => Queues;
   readonly telemetry: Pick<Telemetry, 'watch'>;
   readonly policies: () => Policies;
+  readonly guard: Guard;
 }
 
 const CLOSE_TIMEOUT_MS = 5_000;
@@ -69,7 +72,7 @@ export class Leader implements Leading {
   private constructor(readonly context: Context) {
     this.serving = {
       over: new Signal(),
-      service: (identity) => coordinatorService(context, identity),
+      handlers: (caller) => coordinatorHandlers(context, caller),
     };
   }
 
@@ -113,6 +116,7 @@ export class Leader implements Leading {
       tick: (job, dueMs) => tick(context, job, dueMs),
     });
     this.#ends.push(
+      auditOperations(context),
       followFailures(context),
       followSchedules(context),
       followDrains(context),
@@ -158,6 +162,7 @@ async function buildContext(site: Site, term: Term, store: Context['store']): Pr
   return {
     ...{ clock, log, redis, store, jobs, operations, counters, catalog, schedules, drains, failures },
     leads: () => term.isHeld,
+    ...{ audit: site.guard.audit, limits: site.guard.limits, roles: site.guard.roles },
     decisions: new Decisions(redis, clock, log),
     gate: new Gate(() => policies().maxCheckpoints),
     fleet: new Fleet(clock, { leaseMs: options.leaseMs, heartbeatMs: options.heartbeatMs }, log),

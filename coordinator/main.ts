@@ -4,9 +4,12 @@ import { hostname } from 'node:os';
 import { type LogSink, openLog } from '../core/log';
 import { serveTools } from '../core/rpc/tools';
 import { openTracing, type Tracing } from '../core/telemetry/tracing';
+import { watchCertificates } from '../core/tls/watch';
 import { withObservers } from '../store/observed';
 import { openStore } from '../store/open';
-import { dispatching } from './api/dispatch';
+import { CallLimits } from './api/limits';
+import { servedCoordinator } from './api/serve';
+import { Audit } from './audit/audit';
 import { type Clock, systemClock } from './clock';
 import { Post } from './leadership/post';
 import { Standby } from './leadership/standby';
@@ -16,14 +19,17 @@ import { policiesOf } from './policies';
 import { Queues } from './queues/queues';
 import { openRedis } from './redis/open';
 import { reloaded } from './reload';
-import { listen } from './server';
+import { listen, openCertificates } from './server';
 import { Telemetry } from './telemetry/telemetry';
+import { systemUsers, type UserDatabase } from './users/database';
+import { Roles } from './users/roles';
 
 /** What the coordinator is given from outside its room. */
 export interface CoordinatorParts {
   /** SO_PEERCRED of a connected socket (native/index.ts). */
   readonly peerCredentials: (fd: number) => { pid: number; uid: number; gid: number };
   readonly clock?: Clock;
+  readonly users?: UserDatabase;
   /** Default: as the environment says. */
   readonly tracing?: Tracing;
   /** Default: stderr. */
@@ -73,7 +79,13 @@ export async function startCoordinator(
   redis.on('error', (err) => log.error({ err }, 'redis'));
   const policies = () => policiesOf(options);
   const openQueues = (term: number) => new Queues(opened.connect(), term, log);
-  const site = { options, log, clock, redis, telemetry, policies, openStore: observed, openQueues };
+  const guard = {
+    ...{ clock, log },
+    audit: await Audit.open(options.auditLog, log, () => clock.monotonicMs()),
+    limits: new CallLimits(() => policies().userRate, clock),
+    roles: new Roles(policies, parts.users ?? systemUsers, clock, log),
+  };
+  const site = { options, log, clock, redis, telemetry, policies, openStore: observed, openQueues, guard };
   const advertised: { address: string } = { address: options.advertise ?? '' };
   const post = new Post<Leader>({
     ...{ redis, clock, log, leaseMs: options.leaderLeaseMs, isAlone: opened.isOwn },
@@ -82,14 +94,17 @@ export async function startCoordinator(
     lead: (term) => Leader.begin(site, term),
   });
   await telemetry.serve(post, redis, options.metrics);
-  const server = await listen(post, options, { clock, log });
+  const certificates = await openCertificates(options);
+  const certificateWatch = certificates && watchCertificates(certificates, log);
+  telemetry.certificate(certificates);
+  const server = await listen(post, guard, options, certificates);
   advertised.address ||= reachable(server.address);
   await post.start();
   const tools = await serveTools({
     socketPath: options.toolsSocket,
     peerCredentials: parts.peerCredentials,
     node: null,
-    handlers: (identity) => dispatching(post.serving, () => identity),
+    handlers: (identity) => servedCoordinator({ guard, handlers: post.handlers }, 'socket', () => identity),
     onError: (err) => log.warn({ err }, 'local connection refused'),
   });
   telemetry.setReady(true);
@@ -115,6 +130,8 @@ export async function startCoordinator(
       options = change.options;
       log.level = options.logLevel;
       post.leading?.context.gate.admit();
+      guard.audit.reopen();
+      void certificateWatch?.look();
       log.info({ reloaded: change.reloaded, needRestart }, 'configuration read again');
     },
     refuse: (err) => log.error({ err }, 'the configuration cannot be used: it stays as it is'),
@@ -124,10 +141,12 @@ export async function startCoordinator(
       await leading?.close();
       await tools.close();
       server.close();
+      certificateWatch?.close();
       await post.close();
       redis.disconnect();
       await store.close();
       await opened.close();
+      await guard.audit.close();
       await telemetry.close();
     },
   };

@@ -9,6 +9,7 @@ import { drive, type Transition } from '../operations/drive';
 import { errorOf, type Failure, failureOf } from '../operations/failure';
 import { listening } from '../operations/listening';
 import { Mailbox } from '../operations/mailbox';
+import { inSlices } from '../operations/slices';
 import { nodesOf } from '../state/jobs';
 import type { OperationRecord } from '../state/operations';
 import { TIMEOUTS_MS } from '../timeouts';
@@ -36,6 +37,9 @@ const FAULT_AFTER_ENTRY: Partial<Record<Phase, FaultPoint>> = {
   UPLOAD: 'coordinator.checkpoint.released',
   COMMIT: 'coordinator.checkpoint.before-commit',
 };
+
+/** Of a Prepare to each, which names the addresses of all: about a millisecond. */
+const SLICE_NODES = 8;
 
 export class CheckpointRunner {
   readonly #mailbox = new Mailbox<CheckpointEvent>();
@@ -137,7 +141,7 @@ export class CheckpointRunner {
   #perform(effect: CheckpointEffect, { unanswered }: CheckpointState): void {
     switch (effect.kind) {
       case 'send':
-        for (const node of effect.nodes) this.#send(effect.phase, node);
+        void this.#sendAll(effect.phase, effect.nodes);
         return;
       case 'commit':
         void this.#commit(effect.isRetry);
@@ -158,6 +162,14 @@ export class CheckpointRunner {
       context.log.warn({ err: thrown }, 'objects of an aborted commit stay');
     }
     this.#mailbox.post({ type: 'discarded' });
+  }
+
+  /** Nobody is held who waits for a Prepare or an Upload; a large job's would make the barriers of others wait. */
+  #sendAll(phase: NodePhase, nodes: readonly string[]): Promise<void> {
+    const sliceLength = phase === 'PREPARE' || phase === 'UPLOAD' ? SLICE_NODES : nodes.length;
+    // After the Abort of an operation nothing else of it may be sent.
+    const isWanted = () => this.record.operation.phase === phase;
+    return inSlices(nodes, sliceLength, isWanted, (node) => this.#send(phase, node));
   }
 
   #send(phase: NodePhase, node: string): void {

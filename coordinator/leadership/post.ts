@@ -3,10 +3,12 @@ import { randomUUID } from 'node:crypto';
 import type { Redis } from 'ioredis';
 import { NotLeaderError } from '../../core/errors';
 import type { Logger } from '../../core/log';
-import type { Serving } from '../api/dispatch';
+import type { Caller } from '../api/authorize';
+import type { Handlers } from '../api/handlers';
 import type { Clock } from '../clock';
 import type { Fleet } from '../sessions/fleet';
 import { currentLeader, takeLease } from './lease';
+import { handlersOf, type Serving } from './serving';
 import { momentOf, Term } from './term';
 
 /** The work of a leader; it has begun. */
@@ -50,7 +52,8 @@ export class Post<L extends Leading = Leading> {
   readonly leads = (): boolean => this.#leading !== null;
   /** 0: it does not lead. */
   readonly term = (): number => (this.#leading === null ? 0 : (this.#term?.term ?? 0));
-  readonly serving = (): Serving => this.#leading?.serving ?? this.#standby;
+  readonly handlers = (caller: Caller): Handlers =>
+    handlersOf(this.#leading?.serving ?? this.#standby, caller);
 
   readonly fleet = (): Fleet => {
     if (this.#leading !== null) return this.#leading.fleet;

@@ -2,15 +2,11 @@
 import type { Redis } from 'ioredis';
 import { type HoldfastError, NotLeaderError } from '../../core/errors';
 import type { Logger } from '../../core/log';
-import { toGrpcError } from '../../core/rpc/errors';
-import type { Identity } from '../../core/rpc/identity';
-import {
-  type CoordinatorServiceServer,
-  CoordinatorServiceService,
-} from '../../proto/gen/holdfast/v1/coordinator';
+import { CoordinatorServiceService } from '../../proto/gen/holdfast/v1/coordinator';
 import type { ObjectStore } from '../../store/contract';
-import type { Serving } from '../api/dispatch';
-import { coordinatorService } from '../api/service';
+import type { Caller } from '../api/authorize';
+import type { Call, Handlers } from '../api/handlers';
+import { coordinatorHandlers } from '../api/service';
 import { Catalog } from '../catalog/catalog';
 import type { Clock } from '../clock';
 import type { Context } from '../context';
@@ -25,14 +21,12 @@ import { loadNodes } from '../state/nodes';
 import { OperationTable } from '../state/operations';
 import { Transfers } from '../transfer/transfers';
 import { fencedRedis } from './fence';
+import type { Serving } from './serving';
 
-type Method = keyof typeof CoordinatorServiceService;
-type Handler = (call: unknown, callback?: (error: unknown) => void) => void;
-
-const READS: ReadonlySet<string> = new Set<Method>([
+const READS = [
   ...(['listJobs', 'getJob', 'listNodes', 'listCheckpoints', 'getCheckpoint', 'getOperation'] as const),
   ...(['explainRetention', 'getUsage'] as const),
-]);
+] satisfies Call[];
 
 /** How old an answer may be: one reading of the state serves all calls of that time. */
 const FRESH_MS = 500;
@@ -53,27 +47,15 @@ export class Standby implements Serving {
 
   constructor(private readonly parts: StandbyParts) {}
 
-  readonly service = (identity: Identity): CoordinatorServiceServer => {
-    const handlers = Object.keys(CoordinatorServiceService).map((name) => [
-      name,
-      READS.has(name) ? this.#reading(name as Method, identity) : this.#refusing,
-    ]);
-    return Object.fromEntries(handlers) as CoordinatorServiceServer;
+  readonly handlers = (caller: Caller): Handlers => {
+    const refuse = () => Promise.reject(new NotLeaderError(this.parts.leader()));
+    const refusals = Object.keys(CoordinatorServiceService).map((name) => [name, refuse]);
+    const reads = READS.map((name) => [name, (request: never) => this.#answer(name, caller, request)]);
+    return Object.fromEntries([...refusals, ...reads]) as unknown as Handlers;
   };
 
-  readonly #refusing: Handler = (call, callback) => {
-    const error = toGrpcError(new NotLeaderError(this.parts.leader()));
-    if (callback !== undefined) callback(error);
-    else (call as NodeJS.EventEmitter).emit('error', error);
-  };
-
-  #reading(name: Method, identity: Identity): Handler {
-    return (call, callback) => {
-      this.#context().then(
-        (context) => (coordinatorService(context, identity)[name] as unknown as Handler)(call, callback),
-        (thrown) => callback?.(toGrpcError(thrown)),
-      );
-    };
+  async #answer(name: (typeof READS)[number], caller: Caller, request: never): Promise<unknown> {
+    return coordinatorHandlers(await this.#context(), caller)[name](request);
   }
 
   #context(): Promise<Context> {

@@ -1,5 +1,6 @@
 /** Checkpoints and restarts: the open ones in memory and Redis, ended ones in Redis until they expire. */
-import { deflateRawSync, inflateRawSync } from 'node:zlib';
+import { promisify } from 'node:util';
+import { deflateRaw, inflateRawSync } from 'node:zlib';
 import type { ChainableCommander, Redis } from 'ioredis';
 import { z } from 'zod';
 import { HoldfastError } from '../../core/errors';
@@ -61,16 +62,15 @@ export function isOver(record: OperationRecord): boolean {
 }
 
 /** A manifest repeats itself: packed, that of a large job costs Redis a tenth, and less time than its text would. */
-function pack(manifest: string): string {
-  return deflateRawSync(manifest, { level: 1 }).toString('base64');
+async function pack(manifest: string): Promise<string> {
+  return (await promisify(deflateRaw)(manifest, { level: 1 })).toString('base64');
 }
 
 function unpack(packed: string): string {
   return inflateRawSync(Buffer.from(packed, 'base64')).toString('utf8');
 }
 
-function encode({ manifest, operation, ...rest }: OperationRecord): string {
-  const packed = manifest === null ? null : pack(manifest);
+function encode({ operation, ...rest }: OperationRecord, packed: string | null): string {
   return JSON.stringify({ ...rest, manifest: packed, operation: Operation.toJSON(operation) });
 }
 
@@ -123,7 +123,9 @@ export class OperationTable {
     this.changed.emit(record);
     if (isOver(record)) await this.#putEnded(id, record);
     else {
-      const step = this.redis.multi().hset(KEYS.openOperations, id, encode(record));
+      const packed = record.manifest === null ? null : await pack(record.manifest);
+      const text = encode(record, packed);
+      const step = this.redis.multi().hset(KEYS.openOperations, id, text);
       also?.(step);
       await step.exec();
     }
@@ -132,7 +134,7 @@ export class OperationTable {
 
   async #putEnded(id: string, record: OperationRecord): Promise<void> {
     // The manifest is in the store by now, or of no use.
-    const text = encode({ ...record, manifest: null });
+    const text = encode(record, null);
     await this.redis
       .multi()
       .set(KEYS.endedOperation(id), text, 'EX', ENDED_DAYS * 86_400)

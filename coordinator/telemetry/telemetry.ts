@@ -2,8 +2,10 @@
 
 import type { Redis } from 'ioredis';
 import { Gauge, Registry } from 'prom-client';
+import { certificateMetric } from '../../core/telemetry/certificate';
 import { serveTelemetry, type TelemetryServer } from '../../core/telemetry/server';
 import type { Tracing } from '../../core/telemetry/tracing';
+import type { LiveCertificates } from '../../core/tls/live';
 import { storeMetrics } from '../../store/metrics';
 import type { StoreObserver } from '../../store/observed';
 import { storeSpans } from '../../store/spans';
@@ -44,12 +46,18 @@ function observeRole({ leads, term }: RoleOf, registry: Registry): void {
 export class Telemetry {
   readonly #registry = new Registry();
   #server: TelemetryServer | null = null;
+  #certificates: LiveCertificates | null = null;
   #isReady = false;
   /** For the store, which is there first. */
   readonly storeObservers: readonly StoreObserver[];
 
   constructor(private readonly tracing: Tracing) {
+    certificateMetric(this.#registry, () => this.#certificates);
     this.storeObservers = [storeMetrics(this.#registry), storeSpans(tracing.tracer)];
+  }
+
+  certificate(live: LiveCertificates | null): void {
+    this.#certificates = live;
   }
 
   /** @param address [HOST:]PORT; undefined: nothing is served. @throws HoldfastError WRONG_STATE */

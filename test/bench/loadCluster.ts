@@ -39,6 +39,8 @@ export class LoadCluster {
         ['--coordinator', String(coordinator.ready.address), '--agents', String(agents), '--json'],
         join(directory, 'simulator.log'),
         (told) => cluster.events.push(told as unknown as SimulationEvent),
+        // It stands for a thousand processes: what one of them collects must not make the others wait.
+        ['--max-semi-space-size=64'],
       );
       return cluster;
     } catch (error) {

@@ -24,10 +24,12 @@ export class Program {
     args: readonly string[],
     logPath: string,
     onEvent: (told: Told) => void = () => {},
+    nodeOptions: readonly string[] = [],
   ): Promise<Program> {
     const log = openSync(logPath, 'w');
     // setpriv becomes the program, which the kernel kills when this process is gone.
-    const argv = ['--pdeathsig', 'KILL', '--', process.execPath, join(PROJECT_ROOT, 'dist', script), ...args];
+    const program = [process.execPath, ...nodeOptions, join(PROJECT_ROOT, 'dist', script)];
+    const argv = ['--pdeathsig', 'KILL', '--', ...program, ...args];
     const child = spawn('setpriv', argv, { stdio: ['ignore', 'pipe', log] });
     closeSync(log);
     const ready = await new Promise<Told>((resolve, reject) => {

@@ -13,6 +13,8 @@ import { SimulatedTrees } from './trees';
 type ResultBody = NonNullable<CommandResult['body']>;
 
 const SIGKILL = 9;
+/** Some 60 MiB through a network that many share. */
+const UPLOAD_PACES = 10;
 const done: ResultBody = { $case: 'done', value: {} };
 
 export interface NodeOptions {
@@ -20,7 +22,7 @@ export interface NodeOptions {
   readonly facts: NodeFacts;
   readonly barriers: Barriers;
   readonly random: Random;
-  /** Preparing, capturing and uploading take between half of it and all of it, each time anew. */
+  /** Preparing and capturing take between half of it and all of it, each time anew, uploading ten times as long. */
   readonly paceMs: number;
   readonly onEnd: (end: HostedEnd) => void;
 }
@@ -139,7 +141,7 @@ export class SimulatedNode {
     const { keyPrefix, captured, heldMs } = this.#attemptOf(job, epoch);
     const { name: node, facts } = this.options;
     const trees = captured.map((tree) => imageOf(tree, keyPrefix, node, heldMs));
-    await this.#takeTime();
+    await this.#takeTime(UPLOAD_PACES);
     this.#attempts.delete(job);
     return { $case: 'uploaded', value: { part: { node, facts, trees }, uploadedBytes: CAPTURED_BYTES } };
   }
@@ -167,8 +169,9 @@ export class SimulatedNode {
     throw new HoldfastError('HOLD_LOST', `no checkpoint of ${job} is in flight on ${this.options.name}`);
   }
 
-  #takeTime(): Promise<void> {
-    const { paceMs, random } = this.options;
+  #takeTime(paces = 1): Promise<void> {
+    const { random } = this.options;
+    const paceMs = this.options.paceMs * paces;
     return delay(paceMs / 2 + random.below(paceMs / 2 + 1));
   }
 }

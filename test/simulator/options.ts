@@ -18,7 +18,8 @@ sim00000, sim00001 ... and take jobs, checkpoints and restarts until Ctrl-C ends
   --coordinator HOST:PORT  whom they dial
   --agents N               how many (default 100)
   --tls DIR                ca.crt, and NAME.crt and NAME.key of each of them; without it plain text
-  --pace MS                preparing, capturing and uploading take half of it to all of it (default 200)
+  --pace MS                preparing and capturing take half of it to all of it, uploading ten times as long
+                           (default 200)
   --seed N                 of these times (default 1)
   --json                   one line for each event instead of a summary now and then
   --help                   this text

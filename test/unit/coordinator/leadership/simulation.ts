@@ -4,6 +4,7 @@
  */
 
 import { requestCheckpoint, requestRestart } from '../../../../coordinator/api/requests';
+import type { Guard } from '../../../../coordinator/api/serve';
 import { Post } from '../../../../coordinator/leadership/post';
 import { Leader, type Site } from '../../../../coordinator/leading';
 import { parseCoordinatorOptions } from '../../../../coordinator/options';
@@ -30,7 +31,9 @@ import { type Blow, Process, World } from './world';
 const JOB = 'j-abcdefghjkmn';
 const LEASE_MS = 2_000;
 const LEADER_LEASE_MS = 2_000;
-const ROOT = { uid: 0, gid: 0, pid: 1, node: null };
+const ROOT = { uid: 0, gid: 0, pid: 1, node: null, role: 'admin' } as const;
+/** Nobody calls, so it only has to be there. */
+const GUARD = { audit: { record: () => {} }, limits: null, roles: null } as unknown as Guard;
 /** All that waits within it has an end. */
 const PATIENCE_MS = 1_800_000;
 const NODES = ['n1', 'n2'];
@@ -181,12 +184,13 @@ export class Simulation {
       openQueues: () => new SimulatedQueues(process) as unknown as Queues,
       telemetry: { watch: () => () => {} },
       policies: () => policiesOf(options),
+      guard: GUARD,
     };
     const post = new Post<Leader>({
       ...{ redis, clock, log, leaseMs: LEADER_LEASE_MS, isAlone: false, address: () => `c${index}:7020` },
       standby: (leader) => ({
         over: new Signal(),
-        service: () => {
+        handlers: () => {
           throw new NotLeaderError(leader());
         },
       }),
