@@ -142,7 +142,9 @@ export class Leader implements Leading {
     await untilQuiet(clock, running, CLOSE_TIMEOUT_MS);
     const [, ...ends] = this.#ends.splice(0);
     for (const end of ends.reverse()) end();
-    await queues.close();
+    // Its Redis may be gone; the next leader clears them in any case (A4).
+    await Promise.race([queues.close(), passed(clock, CLOSE_TIMEOUT_MS)]);
+    queues.abandon();
   }
 }
 
@@ -189,6 +191,8 @@ async function awaitedNodes({ jobs, operations, redis }: Context): Promise<Node[
   ]);
   return (await loadNodes(redis)).filter(({ name, alive }) => alive || needed.has(name));
 }
+
+const passed = (clock: Clock, ms: number) => new Promise<void>((resolve) => void clock.after(ms, resolve));
 
 /** Until nothing is at work, or the time is over: agents thaw what they hold when their lease ends (F1). */
 async function untilQuiet(clock: Clock, running: RunningOperations, timeoutMs: number): Promise<void> {

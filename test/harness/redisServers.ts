@@ -7,7 +7,7 @@ import { join } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
 
 const HOST = '127.0.0.1';
-const DEADLINE_MS = 20_000;
+const DEADLINE_MS = 40_000;
 const MASTER = 'holdfast';
 /** Of a cluster's bus, above its port. */
 const BUS = 10_000;
