@@ -55,10 +55,6 @@ export class Term implements Fence {
     return this.held.token;
   }
 
-  get instance(): string {
-    return this.held.token;
-  }
-
   /**
    * By its own clocks, so without asking: until then nobody else can have begun (A1). A machine that was suspended may have
    * stopped one of them, and people set the other.

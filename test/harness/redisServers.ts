@@ -2,27 +2,13 @@
 import { type ChildProcess, spawn, spawnSync } from 'node:child_process';
 import { once } from 'node:events';
 import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
-import { createServer } from 'node:net';
 import { join } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
+import { freePort } from '../rgw/port';
 
 const HOST = '127.0.0.1';
 const DEADLINE_MS = 40_000;
 const MASTER = 'holdfast';
-/** Of a cluster's bus, above its port. */
-const BUS = 10_000;
-
-export async function freePort(): Promise<number> {
-  for (;;) {
-    const server = createServer().listen(0, HOST);
-    await once(server, 'listening');
-    const address = server.address();
-    server.close();
-    await once(server, 'close');
-    // Room for the bus of a cluster.
-    if (address !== null && typeof address === 'object' && address.port + BUS < 65_536) return address.port;
-  }
-}
 
 export class RedisServers {
   readonly #directory = mkdtempSync('/tmp/hf-redis-');
@@ -70,7 +56,7 @@ export class RedisServers {
   }
 
   async server(...settings: string[]): Promise<number> {
-    const port = await freePort();
+    const port = await freePort(HOST);
     const directory = join(this.#directory, String(port));
     mkdirSync(directory);
     this.#start(port, [
@@ -89,7 +75,7 @@ export class RedisServers {
   }
 
   async #sentinel(masterPort: number): Promise<number> {
-    const port = await freePort();
+    const port = await freePort(HOST);
     const file = join(this.#directory, `${port}.conf`);
     const settings = [
       `port ${port}`,

@@ -11,6 +11,7 @@ import { Coordinators } from '../../../agent/session/coordinators';
 import { systemClock } from '../../../coordinator/clock';
 import { fencedRedis } from '../../../coordinator/leadership/fence';
 import { currentLeader, takeLease } from '../../../coordinator/leadership/lease';
+import { admitWrites } from '../../../coordinator/leadership/store';
 import { Term } from '../../../coordinator/leadership/term';
 import { type Coordinator, startCoordinator } from '../../../coordinator/main';
 import { connectRedis } from '../../../coordinator/redis/connect';
@@ -21,7 +22,10 @@ import { invoke } from '../../../core/rpc/handlers';
 import { AgentServiceClient } from '../../../proto/gen/holdfast/v1/agent';
 import { CoordinatorServiceClient, JobState } from '../../../proto/gen/holdfast/v1/coordinator';
 import { openStore } from '../../../store/open';
-import { freePort, RedisServers } from '../../harness/redisServers';
+import { withGuard } from '../../../store/wrappers';
+import { MemoryStore } from '../../contract/memoryStore';
+import { RedisServers } from '../../harness/redisServers';
+import { freePort } from '../../rgw/port';
 import { User } from './support/cluster';
 import { FakeAgent } from './support/fakeAgent';
 import { ManualClock } from './support/manualClock';
@@ -142,6 +146,17 @@ describe('the lease and the fence', () => {
     await takeLease(redis, candidate('b'), 60_000, true);
     await expect(next.confirm()).rejects.toMatchObject({ code: 'COORDINATOR_UNAVAILABLE' });
     expect(reasons[1]).toMatch(/another coordinator leads/);
+
+    // Nor does it write to the store; a manifest is not even written when only Redis knows (A3).
+    const memory = new MemoryStore();
+    const last = await take();
+    const store = withGuard(memory, admitWrites(last));
+    await store.put('jobs/x', Buffer.from('1'));
+    expect(await store.putIfAbsent('manifests/x', Buffer.from('1'))).toBe(true);
+    await takeLease(redis, candidate('b'), 60_000, true);
+    await expect(store.delete('manifests/x')).rejects.toMatchObject({ code: 'COORDINATOR_UNAVAILABLE' });
+    await expect(store.delete('jobs/x')).rejects.toMatchObject({ code: 'COORDINATOR_UNAVAILABLE' });
+    expect([...memory.objects.keys()]).toEqual(['jobs/x', 'manifests/x']);
     expect(clock.timers).toBe(0);
   });
 });
@@ -262,11 +277,51 @@ describe.each(['single', 'sentinels', 'cluster'] as const)('two coordinators on 
   }, 120_000);
 });
 
+test('a loss of all that Redis held is a new beginning: from the store, with what the nodes host (C4)', async () => {
+  const directory = await mkdtemp('/tmp/hf-');
+  const { servers, url } = await RedisServers.single();
+  const redis = connectRedis(parseRedisUrl(url));
+  const store = openStore(`file://${join(directory, 'store')}`);
+  const coordinator = await startCoordinator(
+    {
+      ...{ listen: '127.0.0.1:0', insecureLoopback: true, redisUrl: url, leaseMs: LEASE_MS, heartbeatMs: 50 },
+      ...{ leaderLeaseMs: LEASE_MS, stateDirectory: join(directory, 'a'), logLevel: 'silent' },
+      ...{ storeUrl: `file://${join(directory, 'store')}`, toolsSocket: join(directory, 'a.sock') },
+    },
+    { peerCredentials: () => ({ pid: 1, uid: 0, gid: 0 }) },
+  );
+  const { address } = coordinator;
+  const agent = await new FakeAgent({ address, node: 'n1', ip: '10.0.0.1', store }).connect();
+  agent.returns = true;
+  const user = new User(address, 0, 'n1');
+  const { id } = await user.submit({ nodes: ['n1'] });
+  const first = await user.checkpoint(id);
+  const term = Number((await redis.get(KEYS.term))?.split(' ')[0]);
+
+  await redis.flushall();
+  await until('a new term', async () => Number((await redis.get(KEYS.term))?.split(' ')[0]) >= term);
+  await until('the job runs on', async () => {
+    const job = await user.job(id).catch(() => null);
+    return job?.state === JobState.RUNNING && job.lastGeneration === 1;
+  });
+  const second = await user.checkpoint(id);
+  expect(second).toMatchObject({ phase: 'DONE', generation: 2 });
+  expect(second.epoch).toBeGreaterThan(first.epoch);
+  expect(second.ckptId).toBeGreaterThan(first.ckptId);
+  expect(agent.commands('kill')).toEqual([]);
+  agent.close();
+  user.client.close();
+  await coordinator.close();
+  redis.disconnect();
+  await servers.stop();
+  await rm(directory, { recursive: true, force: true });
+}, 120_000);
+
 test('an agent with a list finds the leader, and the next one', async () => {
   const directory = await mkdtemp('/tmp/hf-');
   const { servers, url } = await RedisServers.single();
   const start = async (name: string) => {
-    const listen = `127.0.0.1:${await freePort()}`;
+    const listen = `127.0.0.1:${await freePort('127.0.0.1')}`;
     const coordinator = await startCoordinator(
       {
         ...{ listen, insecureLoopback: true, redisUrl: url, leaseMs: LEASE_MS, leaderLeaseMs: LEASE_MS },
