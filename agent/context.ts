@@ -12,6 +12,7 @@ import type { UploadRate } from './memory/uploadRate';
 import type { AgentOptions } from './options';
 import type { LazyTrees } from './restart/lazyTrees';
 import type { RunDirectory } from './runDirectory';
+import type { Seats } from './seats/seats';
 import type { SessionPriority } from './sessionPriority';
 import type { Trees } from './trees';
 
@@ -31,4 +32,5 @@ export interface AgentContext {
   readonly keyRing: KeyRing;
   readonly memories: TreeMemories;
   readonly priority: SessionPriority;
+  readonly seats: Seats;
 }

@@ -3,6 +3,7 @@
 import { mkdirSync } from 'node:fs';
 import { join } from 'node:path';
 import { HoldfastError } from '../core/errors';
+import { seatOf } from '../core/slurm/names';
 import { PROJECT_ROOT } from '../native/paths';
 import type { Adopt, Launch, TreeStarted } from '../proto/gen/holdfast/v1/agent';
 import { installRootProgram, readCellExit, startCell } from './cell/cell';
@@ -58,6 +59,7 @@ export async function launch(context: AgentContext, job: string, request: Launch
   const { spec } = request;
   if (!spec || spec.argv.length === 0) throw new HoldfastError('INVALID_ARGUMENT', 'the job has no command');
   const { options, directory } = context;
+  const seat = spec.slurm ? context.seats.require(seatOf(spec.slurm), spec.uid) : null;
   const rootProgram = installRootProgram(directory);
   const cellDirectory = directory.cell(job, request.treeId, request.incarnation);
   const remoteShell = options.remoteShell ?? join(PROJECT_ROOT, 'bin', 'holdfast-rsh');
@@ -73,6 +75,7 @@ export async function launch(context: AgentContext, job: string, request: Launch
     outputPath: spec.outputPath,
     environment: { ...spec.environment, ...launcherEnvironment(job, remoteShell, options.toolsSocket) },
     argv: spec.argv,
+    seat,
   });
   if (cell.rootPid === null) throw new HoldfastError('INTERNAL', `cell ${cellDirectory} has no root`);
   const tree = context.trees.add({
@@ -88,6 +91,7 @@ export async function launch(context: AgentContext, job: string, request: Launch
     command: spec.argv.join(' '),
     rootProgram,
     inCell: true,
+    seat: seat ?? undefined,
   });
   const started = { treeId: tree.treeId, rootPid: tree.rootPid, uid: tree.uid, command: tree.command };
   return request.waitForCommand ? { ...started, commandExitCode: await commandExitCode(tree) } : started;

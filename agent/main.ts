@@ -4,15 +4,15 @@ import { HoldfastError } from '../core/errors';
 import { openLog } from '../core/log';
 import { channelOptions } from '../core/rpc/channel';
 import { forwardingHandlers } from '../core/rpc/forward';
-import { serveTools } from '../core/rpc/tools';
+import { serveTools, service } from '../core/rpc/tools';
 import { openTracing } from '../core/telemetry/tracing';
 import { addressOptions, liveCredentials } from '../core/tls/credentials';
 import { LiveCertificates } from '../core/tls/live';
 import { watchCertificates } from '../core/tls/watch';
 import { VERSION } from '../core/version';
 import { peerCredentials } from '../native';
-import { AgentServiceClient } from '../proto/gen/holdfast/v1/agent';
-import { CoordinatorServiceClient } from '../proto/gen/holdfast/v1/coordinator';
+import { AgentServiceClient, SeatServiceService } from '../proto/gen/holdfast/v1/agent';
+import { CoordinatorServiceClient, CoordinatorServiceService } from '../proto/gen/holdfast/v1/coordinator';
 import { withObservers } from '../store/observed';
 import { openStore } from '../store/open';
 import type { AgentContext } from './context';
@@ -30,6 +30,8 @@ import { type AgentOptions, type AgentOptionsInput, parseAgentOptions } from './
 import { reloaded } from './reload';
 import { LazyTrees } from './restart/lazyTrees';
 import { RunDirectory } from './runDirectory';
+import { Seats } from './seats/seats';
+import { seatService } from './seats/service';
 import { Connection } from './session/connection';
 import { type CoordinatorClients, Coordinators } from './session/coordinators';
 import { Dispatcher } from './session/dispatcher';
@@ -119,6 +121,7 @@ export async function startAgent(input: AgentOptionsInput): Promise<Agent> {
   const facts = nodeFacts(options.addresses, criu.version);
   const context: AgentContext = {
     ...{ options, directory, store, criu, lease, trees, log, facts },
+    seats: new Seats(options.node),
     lazyTrees: new LazyTrees(log),
     memoryBudget: new MemoryBudget(options.memoryBudgetBytes),
     uploadRate: new UploadRate(),
@@ -156,7 +159,16 @@ export async function startAgent(input: AgentOptionsInput): Promise<Agent> {
     socketPath: options.toolsSocket,
     peerCredentials,
     node: options.node,
-    handlers: (identity) => forwardingHandlers(() => coordinators.users, { ...identity, node: options.node }),
+    services: (caller) => {
+      const identity = { ...caller, node: options.node };
+      return [
+        service(
+          CoordinatorServiceService,
+          forwardingHandlers(() => coordinators.users, identity),
+        ),
+        service(SeatServiceService, seatService(context.seats, identity, log)),
+      ];
+    },
     onError: (error) => log.warn({ err: error }, 'local connection refused'),
   });
   connection.open();

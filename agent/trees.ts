@@ -18,6 +18,7 @@ import { killSubtree, trySignal } from './proc/signals';
 import { isAlive, processStat } from './proc/stat';
 import { innermostPid, subtree } from './proc/subtree';
 import { type RunDirectory, readJson, writeJson } from './runDirectory';
+import { isTaken } from './seats/seats';
 
 const treeFile = z.object({
   job: z.string(),
@@ -34,6 +35,8 @@ const treeFile = z.object({
   rootProgram: z.string(),
   /** Whether the tree lives in a cell of ours. */
   inCell: z.boolean(),
+  /** The task of a batch system that it lives in. */
+  seat: z.object({ pid: z.number().int(), startTicks: z.number().int(), uid: z.number().int() }).optional(),
   /** The restart that brought it to life: the generation that it came from, and the restart's own epoch. */
   restored: z.object({ generation: z.number().int(), epoch: z.number().int() }).optional(),
 });
@@ -58,14 +61,20 @@ export interface TreeEnd {
   readonly exit: CellExit;
   /** Not empty: Holdfast ended the tree, since its memory could not be completed. */
   readonly memoryLost: string;
+  /** It was killed with the task of the batch system that it lived in. */
+  readonly seatGone: boolean;
 }
 
 const POLL_MS = 200;
+/** A batch system kills the processes of a task one after the other. */
+const SEAT_END_MS = 1000;
 
 export class Trees {
   private readonly trees = new Map<string, Tree>();
   private readonly ended = new Map<string, TreeEnd>();
   private readonly unfinished: string[] = [];
+  /** Killed trees whose seat was still there then: since when, by `performance.now()`. */
+  private readonly doubtful = new Map<string, number>();
   private timer: NodeJS.Timeout | null = null;
 
   constructor(
@@ -155,12 +164,27 @@ export class Trees {
     for (const [directory, tree] of this.trees) {
       const exit = endOf(tree);
       if (exit === null) continue;
+      const seatGone = this.hasLostSeat(tree, exit);
+      if (seatGone === null) continue;
       this.trees.delete(directory);
-      const end = { tree, exit, memoryLost: memoryLost(directory) };
+      const end = { tree, exit, memoryLost: memoryLost(directory), seatGone };
       this.ended.set(directory, end);
       this.log.info({ job: tree.job, tree: tree.treeId, ...exit }, 'tree ended');
       onEnd(end);
     }
+  }
+
+  /** Null: not known yet. */
+  private hasLostSeat({ seat, directory }: Tree, { signal }: CellExit): boolean | null {
+    if (seat === undefined || signal !== 9) return false;
+    const isGone = !isTaken(seat);
+    const sinceMs = this.doubtful.get(directory) ?? performance.now();
+    if (!isGone && performance.now() - sinceMs < SEAT_END_MS) {
+      this.doubtful.set(directory, sinceMs);
+      return null;
+    }
+    this.doubtful.delete(directory);
+    return isGone;
   }
 }
 

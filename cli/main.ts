@@ -4,6 +4,7 @@ import { HoldfastError } from '../core/errors';
 import type * as Program from './program';
 import { reportFailure, wantsJson } from './report';
 import type * as Launch from './rsh/launch';
+import type * as Holder from './slurm/holder';
 
 const words = process.argv.slice(2);
 /** MPI launchers wait for it once per node: it goes past the command tree. */
@@ -21,6 +22,9 @@ async function main(): Promise<void> {
   if (isRemoteShell) {
     const { launchMember } = require('./rsh/launch') as typeof Launch;
     process.exitCode = await launchMember(words.slice(1));
+  } else if (words[0] === 'slurm-seat') {
+    const { holdSeat } = require('./slurm/holder') as typeof Holder;
+    process.exitCode = await holdSeat(words.slice(1));
   } else {
     const { runProgram } = require('./program') as typeof Program;
     await runProgram(words);

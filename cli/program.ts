@@ -18,6 +18,7 @@ import type * as Import from './commands/import';
 import type * as Info from './commands/info';
 import type * as Jobs from './commands/jobs';
 import type * as Kill from './commands/kill';
+import type * as Mpirun from './commands/mpirun';
 import type * as Nodes from './commands/nodes';
 import type * as Restart from './commands/restart';
 import type * as Retention from './commands/retention';
@@ -31,6 +32,7 @@ import { nameOptions } from './options';
 /** In the order of the help. One that is called is loaded alone: MPI launchers and scripts wait for each start. */
 const COMMANDS: Readonly<Record<string, () => (program: Command) => void>> = {
   run: () => (require('./commands/run') as typeof Run).addRun,
+  mpirun: () => (require('./commands/mpirun') as typeof Mpirun).addMpirun,
   checkpoint: () => (require('./commands/checkpoint') as typeof Checkpoint).addCheckpoint,
   restart: () => (require('./commands/restart') as typeof Restart).addRestart,
   jobs: () => (require('./commands/jobs') as typeof Jobs).addJobs,
@@ -64,6 +66,8 @@ Examples:
 Environment:
   HOLDFAST_SOCKET  UNIX socket to call (default: /run/holdfast/agent.sock, then coordinator.sock there)
   NO_COLOR         no colours
+
+On a machine without an agent: --coordinator HOST:PORT --auth munge.
 
 Every subcommand has --help with examples and exit codes. Errors are told as "holdfast: CODE: message" on stderr,
 as JSON with --json.`;

@@ -2,9 +2,10 @@
 import { mkdir } from 'node:fs/promises';
 import { hostname } from 'node:os';
 import { type LogSink, openLog } from '../core/log';
-import { serveTools } from '../core/rpc/tools';
+import { serveTools, service } from '../core/rpc/tools';
 import { openTracing, type Tracing } from '../core/telemetry/tracing';
 import { watchCertificates } from '../core/tls/watch';
+import { CoordinatorServiceService } from '../proto/gen/holdfast/v1/coordinator';
 import { withObservers } from '../store/observed';
 import { openStore } from '../store/open';
 import { CallLimits } from './api/limits';
@@ -30,6 +31,8 @@ export interface CoordinatorParts {
   readonly peerCredentials: (fd: number) => { pid: number; uid: number; gid: number };
   readonly clock?: Clock;
   readonly users?: UserDatabase;
+  /** Of one user. */
+  readonly maxOpenCalls?: number;
   /** Default: as the environment says. */
   readonly tracing?: Tracing;
   /** Default: stderr. */
@@ -42,6 +45,8 @@ export interface Coordinator {
   readonly toolsSocket: string;
   /** As of now; else it stands by. */
   readonly leads: boolean;
+  /** HOST:PORT for tools with MUNGE credentials. */
+  readonly mungeAddress: string | undefined;
   /** HOST:PORT of metrics and health. */
   readonly metricsAddress: string | undefined;
   /**
@@ -82,7 +87,7 @@ export async function startCoordinator(
   const guard = {
     ...{ clock, log },
     audit: await Audit.open(options.auditLog, log, () => clock.monotonicMs()),
-    limits: new CallLimits(() => policies().userRate, clock),
+    limits: new CallLimits(() => policies().userRate, clock, parts.maxOpenCalls),
     roles: new Roles(policies, parts.users ?? systemUsers, clock, log),
   };
   const site = { options, log, clock, redis, telemetry, policies, openStore: observed, openQueues, guard };
@@ -104,10 +109,16 @@ export async function startCoordinator(
     socketPath: options.toolsSocket,
     peerCredentials: parts.peerCredentials,
     node: null,
-    handlers: (identity) => servedCoordinator({ guard, handlers: post.handlers }, 'socket', () => identity),
+    services: (identity) => [
+      service(
+        CoordinatorServiceService,
+        servedCoordinator({ guard, handlers: post.handlers }, 'socket', () => identity),
+      ),
+    ],
     onError: (err) => log.warn({ err }, 'local connection refused'),
   });
   telemetry.setReady(true);
+  void guard.roles.warnOfUnknown();
   log.info(
     {
       ...{ address: server.address, advertise: advertised.address },
@@ -124,6 +135,7 @@ export async function startCoordinator(
     get leads() {
       return post.leads();
     },
+    mungeAddress: server.mungeAddress,
     metricsAddress: telemetry.address,
     reload: (next) => {
       const { needRestart, ...change } = reloaded(options, next);
@@ -131,6 +143,7 @@ export async function startCoordinator(
       log.level = options.logLevel;
       post.leading?.context.gate.admit();
       guard.audit.reopen();
+      void guard.roles.warnOfUnknown();
       void certificateWatch?.look();
       log.info({ reloaded: change.reloaded, needRestart }, 'configuration read again');
     },

@@ -9,13 +9,16 @@ import { CoordinatorServiceService } from '../proto/gen/holdfast/v1/coordinator'
 import { forwardedIdentity } from './api/forwarded';
 import { type Guard, servedCoordinator } from './api/serve';
 import type { Leading, Post } from './leadership/post';
-import { serveTcp } from './listener';
+import { hostPort, serveTcp } from './listener';
+import { listenMunge } from './munge/server';
 import type { CoordinatorOptions } from './options';
 import { sessionService } from './sessions/service';
 
 export interface Listening {
   /** HOST:PORT with the port that was bound. */
   readonly address: string;
+  /** HOST:PORT for tools with MUNGE credentials. */
+  readonly mungeAddress: string | undefined;
   close(): void;
 }
 
@@ -26,24 +29,24 @@ export async function listen(
   certificates: LiveCertificates | null,
 ): Promise<Listening> {
   const { clock, log } = guard;
+  const what = { guard, handlers: post.handlers };
   const server = new Server({
     ...channelOptions(options.leaseMs),
     'grpc.max_concurrent_streams': MAX_STREAMS.agent,
   });
   const isInsecure = options.insecureLoopback;
   server.addService(AgentServiceService, sessionService({ fleet: post.fleet, clock, log, isInsecure }));
-  const forwarded = servedCoordinator({ guard, handlers: post.handlers }, 'agent', (call) =>
-    forwardedIdentity(call, isInsecure),
-  );
+  const forwarded = servedCoordinator(what, 'agent', (call) => forwardedIdentity(call, isInsecure));
   server.addService(CoordinatorServiceService, forwarded);
-  const colon = options.listen.lastIndexOf(':');
-  const asked = { host: options.host, port: Number(options.listen.slice(colon + 1)) };
-  const listener = await serveTcp(server, { ...asked, certificates, log });
+  const listener = await serveTcp(server, { ...hostPort(options.listen), certificates, log });
+  const munge = await listenMunge(what, log, options, certificates);
   return {
-    address: `${options.listen.slice(0, colon)}:${listener.port}`,
+    address: `${options.listen.slice(0, options.listen.lastIndexOf(':'))}:${listener.port}`,
+    mungeAddress: munge?.address,
     close: () => {
       listener.close();
       server.forceShutdown();
+      munge?.close();
     },
   };
 }

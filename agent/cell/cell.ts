@@ -10,6 +10,7 @@ import { trySignal } from '../proc/signals';
 import { isAlive } from '../proc/stat';
 import { toolEnvironment } from '../run';
 import { type RunDirectory, readJson } from '../runDirectory';
+import { likeSeat, type Seat } from '../seats/seats';
 
 const cellFile = z.object({
   supervisor_pid: z.number().int(),
@@ -125,6 +126,8 @@ export interface StartCell {
   readonly outputPath: string;
   readonly environment: Record<string, string>;
   readonly argv: readonly string[];
+  /** Where it lives; null: in the agent's own control groups. */
+  readonly seat: Seat | null;
 }
 
 export function startCell(start: StartCell): Promise<Cell> {
@@ -136,6 +139,7 @@ export function startCell(start: StartCell): Promise<Cell> {
       '--root-program',
       start.rootProgram,
       ...(start.stay ? ['--stay'] : []),
+      ...likeSeat(start.seat),
     ],
     ...['--uid', String(start.uid), '--gid', String(start.gid), '--groups', start.groups.join(',')],
     ...['--cwd', start.workingDirectory, '--output', start.outputPath],
@@ -145,8 +149,13 @@ export function startCell(start: StartCell): Promise<Cell> {
 }
 
 /** A cell that waits for CRIU to restore a tree with this root; `takenIds` stay free for the tree. */
-export function adoptingCell(directory: string, rootPid: number, takenIds: readonly number[]): Promise<Cell> {
-  const args = ['adopt', '--dir', directory, '--root-pid', String(rootPid)];
+export function adoptingCell(
+  directory: string,
+  rootPid: number,
+  takenIds: readonly number[],
+  seat: Seat | null,
+): Promise<Cell> {
+  const args = ['adopt', '--dir', directory, '--root-pid', String(rootPid), ...likeSeat(seat)];
   return startCellProgram(directory, [...args, '--first-pid', String(freePidAfter(takenIds))], {});
 }
 

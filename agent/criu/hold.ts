@@ -6,6 +6,7 @@ import { type ChildProcess, spawn } from 'node:child_process';
 import { createInterface } from 'node:readline';
 import { HoldfastError } from '../../core/errors';
 import type { FileOwner } from '../files/shared';
+import { likeSeat, type Seat } from '../seats/seats';
 import { nativeProgram } from './program';
 
 export interface HoldOptions {
@@ -15,6 +16,8 @@ export interface HoldOptions {
   readonly enterPid: number | null;
   /** Control group (v2) that CRIU runs in, and what it restores; absent or null: ours. */
   readonly group?: string | null;
+  /** Whose control groups (others than `group`) it runs in; absent or null: ours. */
+  readonly seat?: Seat | null;
   readonly gate: 'post-dump' | 'pre-resume';
   readonly leaseMs: number;
   readonly environment: NodeJS.ProcessEnv;
@@ -73,7 +76,16 @@ export class Hold {
     this.child = spawn(
       program,
       [
-        ...['--dir', options.directory, ...enter, ...group, ...inherit, '--gate', options.gate],
+        ...[
+          '--dir',
+          options.directory,
+          ...enter,
+          ...likeSeat(options.seat ?? null),
+          ...group,
+          ...inherit,
+          '--gate',
+          options.gate,
+        ],
         ...['--lease-ms', String(options.leaseMs), '--'],
         ...options.command,
       ],

@@ -31,13 +31,16 @@ export class RestartOperation {
     epoch: number,
     private readonly request: Stage,
   ) {
+    const images = request.part?.trees ?? [];
+    const seatFor = (uid: number) => (request.seat === '' ? null : context.seats.require(request.seat, uid));
+    const seats = images.map(({ uid }) => seatFor(uid));
     this.directory = context.directory.operation(job, epoch);
     mkdirSync(this.directory, { recursive: true, mode: 0o700 });
     // What has to be removed if this agent dies, before any of it is made (L1).
     writeJson(join(this.directory, 'intent.json'), { job });
-    this.translation = new Translation(context, job, request.incarnation, request.aliases);
-    this.trees = (request.part?.trees ?? []).map(
-      (image) =>
+    this.translation = new Translation(context, job, request.incarnation, request.aliases, seats[0] ?? null);
+    this.trees = images.map(
+      (image, index) =>
         new TreeRestart(
           context,
           job,
@@ -45,6 +48,7 @@ export class RestartOperation {
           image,
           join(this.directory, image.treeId),
           { generation, epoch },
+          seats[index] ?? null,
           this.cancel.signal,
         ),
     );

@@ -21,6 +21,7 @@ import { fillMemory } from '../memory/fill';
 import { hasUserfault } from '../memory/lazyFill';
 import type { GenerationId } from '../memory/treeMemory';
 import { pidsOfNamespace } from '../proc/subtree';
+import type { Seat } from '../seats/seats';
 import { startTicksOf, type Tree } from '../trees';
 import { LazyTree } from './lazyTree';
 import { putRootProgram } from './rootProgram';
@@ -41,6 +42,7 @@ export class TreeRestart {
     readonly image: TreeImage,
     private readonly directory: string,
     private readonly restored: GenerationId,
+    private readonly seat: Seat | null,
     /** The restart was given up: nothing more is fetched. */
     private readonly signal: AbortSignal,
   ) {
@@ -83,6 +85,7 @@ export class TreeRestart {
       this.cellDirectory,
       image.rootPid,
       idsOfTree(readFileSync(join(this.images, 'pstree.img'))),
+      this.seat,
     );
   }
 
@@ -114,6 +117,7 @@ export class TreeRestart {
       directory: this.directory,
       enterPid: this.cell.initPid,
       group,
+      seat: this.seat,
       gate: 'pre-resume',
       leaseMs: context.lease.requireMs(),
       environment,
@@ -170,6 +174,7 @@ export class TreeRestart {
       command: image.command,
       rootProgram: image.rootProgramPath,
       inCell: true,
+      seat: this.seat ?? undefined,
       restored: this.restored,
     });
     this.running = true;

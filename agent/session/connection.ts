@@ -30,6 +30,7 @@ export interface HostedEnd {
   readonly tree: HostedTree;
   readonly exit: { readonly code?: number; readonly signal?: number };
   readonly memoryLost: string;
+  readonly seatGone: boolean;
 }
 
 /** What the coordinator is told of the node's trees. */
@@ -109,9 +110,17 @@ export class Connection {
     this.options.client.close();
   }
 
-  reportEnd({ tree, exit, memoryLost }: HostedEnd): void {
+  reportEnd({ tree, exit, memoryLost, seatGone }: HostedEnd): void {
     const { job, treeId, incarnation } = tree;
-    const value = { job, treeId, incarnation, exitCode: exit.code, signal: exit.signal, memoryLost };
+    const value = {
+      job,
+      treeId,
+      incarnation,
+      exitCode: exit.code,
+      signal: exit.signal,
+      memoryLost,
+      seatGone,
+    };
     this.send({ $case: 'treeEnded', value });
   }
 

@@ -32,7 +32,7 @@ async function checkpoint(subject: string, options: CheckpointOptions): Promise<
   await withConnection(options, async (connection) => {
     const job = await resolveJob(connection, subject);
     const { stop = false, now = false } = options;
-    const request = { job, stop, now, live: liveMode(options.live) };
+    const request = { job, stop, now, live: liveMode(options.live), cause: '' };
     const { operation: id } = await connection.call('checkpoint', request);
     const display = chooseDisplay('checkpoint', options.json ?? false);
     const operation = await awaitOperation(connection, id, display);

@@ -1,38 +1,19 @@
 import { basename } from 'node:path';
 import type { Command } from 'commander';
 import { HoldfastError } from '../../core/errors';
-import type { RetentionPolicy } from '../../proto/gen/holdfast/v1/manifest';
-import { addJson, addSocket, type JsonOption, type SocketOption, withConnection } from '../options';
+import { addJson, addSocket, withConnection } from '../options';
 import { print, printJson } from '../output/terminal';
 import { viewJob } from '../output/views';
-import { parsePolicy } from '../policy';
 import { attach, exitCodeOf } from '../run/attach';
 import { forwardToJob } from '../run/job-signals';
-import { LIVE_CHOICES, LIVE_FLAGS, LIVE_HELP, type LiveChoice, liveMode } from '../run/live';
+import { liveMode } from '../run/live';
+import { addJobOptions, type RunOptions } from '../run/options';
 import { defaultOutputName, type OutputFile, prepareOutput } from '../run/output-file';
 import { jsonReporter, plainReporter } from '../run/reporter';
-import {
-  buildSchedule,
-  buildSpec,
-  RESTART_CHOICES,
-  type RestartChoice,
-  type ScheduleOptions,
-  thisCaller,
-} from '../run/spec';
-import { parseChoice, parseCount, parseEvery, parseInterval, parseMoment, parseNames } from '../values';
-
-interface RunOptions extends SocketOption, JsonOption, ScheduleOptions {
-  readonly name?: string;
-  readonly nodes?: string[];
-  readonly node?: string;
-  readonly live?: LiveChoice;
-  readonly keep?: RetentionPolicy;
-  readonly restart?: RestartChoice;
-  readonly maxRestarts?: number;
-  readonly restartBackoff?: number;
-  readonly output?: string;
-  readonly detach?: boolean;
-}
+import { buildSchedule, buildSpec, RESTART_CHOICES, thisCaller } from '../run/spec';
+import { slurmEnvironment } from '../slurm/environment';
+import type * as SlurmRun from '../slurm/run';
+import { parseChoice, parseInterval, parseNames } from '../values';
 
 const HELP = `
 The output goes to FILE, which the job's nodes must share, and from there to stdout. What happens to the job
@@ -56,6 +37,10 @@ async function prepare(options: RunOptions, program: string): Promise<OutputFile
 
 /** Submits and, unless detached, stays until the end. Returns the exit code. */
 async function run(argv: string[], options: RunOptions): Promise<number> {
+  if (options.resume !== undefined) {
+    const remedy = 'go on with `holdfast restart JOB`';
+    throw new HoldfastError('INVALID_ARGUMENT', '--resume is for Slurm jobs, and this is none', remedy);
+  }
   if (options.node && options.nodes) {
     throw new HoldfastError('INVALID_ARGUMENT', '--node and --nodes were both given', 'give one of them');
   }
@@ -79,7 +64,7 @@ async function run(argv: string[], options: RunOptions): Promise<number> {
       },
       thisCaller(),
     );
-    const { job } = await connection.call('submitJob', { spec });
+    const { job } = await connection.call('submitJob', { spec, resume: '' });
     if (!job) throw new HoldfastError('INTERNAL', 'the coordinator accepted the job but did not name it');
     signals.setJob(job.id);
     try {
@@ -98,46 +83,34 @@ async function run(argv: string[], options: RunOptions): Promise<number> {
   });
 }
 
+const inSlurm = () => require('../slurm/run') as typeof SlurmRun;
+
 export function addRun(program: Command): void {
   const command = program
     .command('run')
     .summary('start a job and stay with it')
     .description('Starts a command as a job that can be checkpointed and restarted, and stays with it.')
     .argument('<command...>', 'the command and its arguments')
-    .passThroughOptions()
-    .option('--name <name>', 'name to show (default: the command)')
+    .passThroughOptions();
+  addJobOptions(command)
     .option('--nodes <a,b>', 'nodes to use, in order; the first one runs the command', parseNames)
     .option('--node <node>', 'the node to use')
-    .option(
-      '--every <interval>',
-      'take a checkpoint this often: 30s, 10m; auto: as cost and failures suggest',
-      parseEvery,
-    )
-    .option('--cron <pattern>', 'take a checkpoint at these times: "0 */2 * * *"')
-    .option('--time-zone <zone>', "of --cron: Europe/Berlin (default: this machine's)")
-    .option(
-      '--walltime <duration>',
-      'the job ends after this long: take a last checkpoint before',
-      parseInterval,
-    )
-    .option('--deadline <time>', 'the same for a moment: 2030-12-31T18:00, or Unix seconds', parseMoment)
-    .option('--keep <policy>', 'which checkpoints are kept: 3, or last=3,daily=7,end=14d', parsePolicy)
-    .option(LIVE_FLAGS, LIVE_HELP, parseChoice(LIVE_CHOICES))
     .option(
       '--restart <never|same|any>',
       'after a loss, restart never, on the same nodes or on any (default: any with scheduled checkpoints, else never)',
       parseChoice(RESTART_CHOICES),
     )
-    .option('--max-restarts <n>', 'automatic restarts at most (default: 3)', parseCount)
     .option(
       '--restart-backoff <duration>',
       'wait before a restart that follows another without a checkpoint, doubled each time (default: 10s)',
       parseInterval,
     )
-    .option('--output <file>', 'where stdout and stderr of the job go (default: a new file here)')
+    .option('--no-slurm', 'inside of a Slurm job: do as if it were none')
     .option('-d, --detach', 'print the job id and leave')
     .addHelpText('after', HELP);
   addSocket(addJson(command)).action(async (argv: string[], options: RunOptions) => {
-    process.exitCode = await run(argv, options);
+    const slurm = options.slurm ? slurmEnvironment(process.env) : null;
+    process.exitCode =
+      slurm === null ? await run(argv, options) : await inSlurm().runInSlurm(argv, options, slurm);
   });
 }

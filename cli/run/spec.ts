@@ -6,6 +6,7 @@ import {
   type LiveMode,
   RestartPolicy,
   type RetentionPolicy,
+  type SlurmTask,
 } from '../../proto/gen/holdfast/v1/manifest';
 
 const RESTART_POLICIES = {
@@ -66,6 +67,8 @@ export interface JobRequest {
   readonly outputPath: string;
   /** undefined: the coordinator's default. */
   readonly retention: RetentionPolicy | undefined;
+  /** undefined: outside of Slurm, or it is not to be looked at. */
+  readonly slurm?: SlurmTask;
 }
 
 export interface Caller {
@@ -114,5 +117,6 @@ export function buildSpec(request: JobRequest, caller: Caller): JobSpec {
     name: request.name,
     live: request.live,
     retention: request.retention,
+    slurm: request.slurm,
   };
 }

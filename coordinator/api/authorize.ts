@@ -37,6 +37,7 @@ export const RULES: Readonly<Record<Action, Rule>> = {
   getCheckpoint: rule('user', 'operator'),
   checkpoint: rule('user', 'operator'),
   restart: rule('user', 'admin'),
+  changeDeadline: rule('user', 'operator'),
   getOperation: rule('user', 'operator'),
   watch: rule('user', 'operator'),
   rebuildCatalog: rule('admin', 'admin'),

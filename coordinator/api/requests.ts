@@ -1,6 +1,7 @@
 /** Checkpoint and restart requests: checked here, done by their operations. */
 import { HoldfastError } from '../../core/errors';
 import { isNodeName, requireName } from '../../core/ids';
+import { isStopCause } from '../../core/slurm/names';
 import {
   type CheckpointRequest,
   type Job,
@@ -16,7 +17,7 @@ import { type Caller, hasRole, ownerOf, requireCheckpoint, requireJob, requirePr
 export async function requestCheckpoint(
   context: Context,
   caller: Caller,
-  { job: id, stop, live, now }: CheckpointRequest,
+  { job: id, stop, live, now, cause }: CheckpointRequest,
 ): Promise<string> {
   const job = requireJob(caller, 'checkpoint', context.jobs.get(id));
   requirePrivilege(caller, 'checkpoint', context.policies().unprivilegedAllowed);
@@ -24,8 +25,10 @@ export async function requestCheckpoint(
     throw new HoldfastError('WRONG_STATE', `job ${id} is ${job.state}, not running`);
   }
   requireFewOpen(context, caller, ownerOf(job));
+  if (cause !== '' && !(stop && isStopCause(cause)))
+    throw new HoldfastError('INVALID_ARGUMENT', `cause ${JSON.stringify(cause)} is none of a stop`);
   return enqueueOperation(context, job, {
-    ...{ kind: 'checkpoint', stop, periodic: false, live, drains: '' },
+    ...{ kind: 'checkpoint', stop, periodic: false, live, drains: '', cause },
     urgency: now ? 'now' : 'high',
   });
 }
@@ -60,7 +63,8 @@ export async function requestRestart(
 function requireFewOpen({ jobs, operations, policies }: Context, caller: Caller, owner: number): void {
   const limit = policies().userOperations;
   if (limit === 0 || hasRole(caller, 'operator')) return;
-  const open = operations.open().filter(({ operation }) => ownerOf(jobs.get(operation.job)) === owner).length;
+  const isOwn = (job: Job | undefined) => job !== undefined && ownerOf(job) === owner;
+  const open = operations.open().filter(({ operation }) => isOwn(jobs.find(operation.job))).length;
   if (open < limit) return;
   const message = `${open} operations of uid ${owner} are open`;
   throw new HoldfastError('LIMIT_EXCEEDED', message, 'wait until some have ended');

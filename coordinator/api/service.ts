@@ -1,4 +1,5 @@
 /** CoordinatorService for one caller: who may, then what. */
+import { HoldfastError } from '../../core/errors';
 import type { GetCheckpointResponse, Job } from '../../proto/gen/holdfast/v1/coordinator';
 import { rebuildCatalog } from '../catalog/rebuild';
 import type { Context } from '../context';
@@ -7,6 +8,8 @@ import { killJob } from '../jobs/kill';
 import { submitJob, trackProcess } from '../jobs/launch';
 import { launchMember } from '../jobs/members';
 import { checkSpec, hasSchedule } from '../jobs/spec';
+import { changeDeadline } from '../schedule/deadline';
+import { submitSlurmJob } from '../slurm/submit';
 import { isEnded } from '../state/jobs';
 import {
   type Caller,
@@ -41,12 +44,19 @@ export function coordinatorHandlers(context: Context, caller: Caller): Handlers 
     schedule: schedules.find(job.id)?.next ?? undefined,
   });
   return {
-    submitJob: async ({ spec }) => {
-      const checked = checkSpec(spec, caller, clock.wallMs());
-      if (hasSchedule(checked)) requirePrivilege(caller, 'schedule', context.policies().unprivilegedAllowed);
-      return { job: await submitJob(context, caller, checked) };
+    submitJob: async ({ spec: asked, resume }) => {
+      const spec = checkSpec(asked, caller, clock.wallMs());
+      if (hasSchedule(spec)) requirePrivilege(caller, 'schedule', context.policies().unprivilegedAllowed);
+      const { slurm } = spec;
+      if (slurm !== undefined) return submitSlurmJob(context, caller, { ...spec, slurm }, resume);
+      if (resume !== '') throw new HoldfastError('INVALID_ARGUMENT', 'resume is for Slurm jobs only');
+      return { job: await submitJob(context, caller, spec), operation: '', completedEarlier: false };
     },
-    trackProcess: async (request) => ({ job: await trackProcess(context, caller, request) }),
+    trackProcess: async (request) => {
+      // There is nothing else that it is good for.
+      requirePrivilege(caller, 'checkpoint', context.policies().unprivilegedAllowed);
+      return { job: await trackProcess(context, caller, request) };
+    },
     launchMember: async (request) => {
       requireJob(caller, 'launchMember', jobs.get(request.job));
       return { exitCode: await launchMember(context, request) };
@@ -75,6 +85,11 @@ export function coordinatorHandlers(context: Context, caller: Caller): Handlers 
     getCheckpoint: ({ ckptId }) => getCheckpoint(context, caller, ckptId),
     checkpoint: async (request) => ({ operation: await requestCheckpoint(context, caller, request) }),
     restart: async (request) => ({ operation: await requestRestart(context, caller, request) }),
+    changeDeadline: async ({ job, deadlineMs }) => {
+      requireJob(caller, 'changeDeadline', jobs.get(job));
+      await changeDeadline(context, job, deadlineMs);
+      return {};
+    },
     getOperation: async ({ operation: id }) => {
       const { operation } = await operations.get(id);
       requireJob(caller, 'getOperation', jobs.get(operation.job));

@@ -18,8 +18,8 @@ const nothing = (): Fields => ({});
 export const AUDITED: { readonly [C in Call]: Audited<C> } = {
   submitJob: {
     isAlways: true,
-    of: ({ spec }) => ({ name: spec?.name, nodes: spec?.nodes, asUid: spec?.uid }),
-    result: ({ job }) => ({ job: job?.id, asUid: job?.spec?.uid }),
+    of: ({ spec, resume }) => ({ name: spec?.name, nodes: spec?.nodes, asUid: spec?.uid, resume }),
+    result: ({ job, operation }) => ({ job: job?.id, asUid: job?.spec?.uid, operation }),
   },
   trackProcess: {
     isAlways: true,
@@ -35,7 +35,7 @@ export const AUDITED: { readonly [C in Call]: Audited<C> } = {
   getCheckpoint: { isAlways: false, of: ({ ckptId }) => ({ ckptId }) },
   checkpoint: {
     isAlways: true,
-    of: ({ job, stop, now, live }) => ({ job, stop, now, live }),
+    of: ({ job, stop, now, live, cause }) => ({ job, stop, now, live, cause }),
     result: ({ operation }) => ({ operation }),
   },
   restart: {
@@ -46,6 +46,7 @@ export const AUDITED: { readonly [C in Call]: Audited<C> } = {
     }),
     result: ({ operation }) => ({ operation }),
   },
+  changeDeadline: { isAlways: true, of: ({ job, deadlineMs }) => ({ job, deadlineMs }) },
   getOperation: { isAlways: false, of: ({ operation }) => ({ operation }) },
   watch: {
     isAlways: false,

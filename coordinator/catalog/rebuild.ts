@@ -115,6 +115,7 @@ export function jobFrom(manifest: Manifest, id: string, reason: string): Job {
     decisions: [],
     restartsSinceCommit: 0,
     deadlineMs: 0,
+    stopCause: '',
   };
 }
 

@@ -44,8 +44,9 @@ function afterCommit(job: Job, record: OperationRecord, nowMs: number): Partial<
   // Its memory was whole (R3): whatever it was restarted from is not read any more.
   const committed = { lastGeneration, restoredGeneration: 0, restartsSinceCommit: 0 };
   if (!isStop(record) || isEnded(job)) return committed;
-  const reason = `stopped at checkpoint ${record.operation.ckptId}`;
-  return { ...committed, state: JobState.STOPPED, reason, trees: [], endedMs: nowMs };
+  const stopCause = record.request.kind === 'checkpoint' ? record.request.cause : '';
+  const reason = `stopped at checkpoint ${record.operation.ckptId}${stopCause && ` (${stopCause})`}`;
+  return { ...committed, state: JobState.STOPPED, reason, stopCause, trees: [], endedMs: nowMs };
 }
 
 /** A stop whose Release may have killed trees, and that was not committed: what is left of the job cannot go on. */

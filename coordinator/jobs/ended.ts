@@ -2,6 +2,7 @@
 import type { TreeEnded } from '../../proto/gen/holdfast/v1/agent';
 import { type Job, JobState, type PlacedTree } from '../../proto/gen/holdfast/v1/coordinator';
 import type { Context } from '../context';
+import { handleSeatGone } from '../slurm/seatGone';
 import { isEnded, nodesOf } from '../state/jobs';
 import { killTrees } from './kill';
 import { handleLoss, nodeCause } from './loss';
@@ -29,6 +30,9 @@ export async function treeEnded(context: Context, node: string, ended: TreeEnded
     const cause = `tree ${tree.treeId} on node ${node} lost its memory (${ended.memoryLost})`;
     await removeTree(context, job, tree);
     await handleLoss(context, job.id, job.incarnation, cause);
+  } else if (ended.seatGone && !isEnded(job) && !isStopping(context, job)) {
+    await removeTree(context, job, tree);
+    await handleSeatGone(context, job, node);
   } else if (!tree.main || isEnded(job) || isStopping(context, job)) await removeTree(context, job, tree);
   else await mainEnded(context, job, tree, exitCodeOf(ended));
 }

@@ -18,7 +18,8 @@ export async function submitJob(context: Context, caller: Caller, spec: JobSpec)
   const isOpen = (name: string) => drains.find(name) === undefined;
   const own = caller.node !== null && isOpen(caller.node) ? caller.node : undefined;
   const node = spec.nodes[0] ?? own ?? fleet.nodes().find(({ alive, name }) => alive && isOpen(name))?.name;
-  if (node !== undefined) drains.requireOpen(node);
+  // Slurm chooses the nodes of its jobs.
+  if (node !== undefined && spec.slurm === undefined) drains.requireOpen(node);
   const job = await createJob(context, requireAlive(context, node), spec, false);
   const value = { treeId: MAIN, main: true, spec, incarnation: job.incarnation, waitForCommand: false };
   return begin(context, job, (target, scope) =>
@@ -84,6 +85,7 @@ function createJob({ clock, jobs }: Context, node: string, spec: JobSpec, tracke
     schedule: undefined,
     decisions: [],
     restartsSinceCommit: 0,
+    stopCause: '',
     deadlineMs: deadlineOf(spec, clock.wallMs()),
   });
 }

@@ -1,4 +1,5 @@
 /** What becomes of a job that lost a node. Pure; the reason comes with the decision. */
+import { slurmJob } from '../../core/slurm/names';
 import type { Job } from '../../proto/gen/holdfast/v1/coordinator';
 import { RestartPolicy } from '../../proto/gen/holdfast/v1/manifest';
 import type { GenerationChoice } from '../restart/generations';
@@ -18,6 +19,7 @@ export function decideAfterLoss(job: Job, cause: string, choice: GenerationChoic
   const policy = job.spec?.restartPolicy;
   const maxRestarts = job.spec?.maxRestarts || DEFAULT_MAX_RESTARTS;
   const refuse = (reason: string) => ({ restart: false, reason: `${cause}; ${reason}` }) as const;
+  if (job.spec?.slurm) return refuse(`${slurmJob(job.spec.slurm)} is what restarts it`);
   if (!isMovable(policy)) return refuse("the job's restart policy is never");
   if (job.restartCount >= maxRestarts) return refuse(`it was restarted ${job.restartCount} times, the limit`);
   if (choice.generation === null) return refuse(choice.reason);

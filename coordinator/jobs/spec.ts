@@ -3,7 +3,13 @@ import { isAbsolute } from 'node:path';
 import { HoldfastError } from '../../core/errors';
 import { isNodeName, requireName } from '../../core/ids';
 import { RULES } from '../../core/retention';
-import { type JobSpec, RestartPolicy, type RetentionPolicy } from '../../proto/gen/holdfast/v1/manifest';
+import { isCluster } from '../../core/slurm/names';
+import {
+  type JobSpec,
+  RestartPolicy,
+  type RetentionPolicy,
+  type SlurmTask,
+} from '../../proto/gen/holdfast/v1/manifest';
 import { type Caller, hasRole, RULES as RIGHTS } from '../api/authorize';
 import { checkCalendar } from '../schedule/cron';
 
@@ -42,13 +48,28 @@ export function checkSpec(spec: JobSpec | undefined, caller: Caller, nowMs: numb
   if (spec.maxRestarts < 0) throw invalid('max_restarts', 'is negative');
   if (spec.restartPolicy === RestartPolicy.UNRECOGNIZED) throw invalid('restart_policy', 'is unknown');
   checkRetention(spec.retention);
-  return { ...spec, ...idsFor(spec, caller), maxRestarts: spec.maxRestarts || DEFAULT_MAX_RESTARTS };
+  const maxRestarts = spec.maxRestarts || DEFAULT_MAX_RESTARTS;
+  const checked = { ...spec, ...idsFor(spec, caller), maxRestarts };
+  if (spec.slurm === undefined) return checked;
+  if (spec.nodes.length === 0) throw invalid('nodes', 'of a Slurm job are missing');
+  // Slurm runs its script again (T4).
+  return { ...checked, slurm: checkSlurm(spec.slurm), restartPolicy: RestartPolicy.NEVER };
 }
 
 /** Whether checkpoints are taken without anybody asking for each. */
 export function hasSchedule(spec: JobSpec): boolean {
   const { adaptive, cron, deadlineMs, intervalMs, walltimeMs } = spec;
   return adaptive || cron !== '' || intervalMs > 0 || deadlineMs > 0 || walltimeMs > 0;
+}
+
+function checkSlurm(task: SlurmTask): SlurmTask {
+  if (!isCluster(task.cluster))
+    throw invalid('slurm.cluster', `is no cluster: ${JSON.stringify(task.cluster)}`);
+  if (!(task.jobId >= 1 && task.jobId < 2 ** 32)) throw invalid('slurm.job_id', `is no job: ${task.jobId}`);
+  if (task.restartCount < 0) throw invalid('slurm.restart_count', 'is negative');
+  if (!/^[0-9a-f]{1,64}$/.test(task.key)) throw invalid('slurm.key', 'is not hexadecimal');
+  if (!/^[0-9a-f-]{0,64}$/.test(task.attempt)) throw invalid('slurm.attempt', 'is not hexadecimal');
+  return { ...task, supersededBy: '' };
 }
 
 /** @throws HoldfastError INVALID_ARGUMENT */

@@ -2,6 +2,7 @@
 import { type FaultPoint, faultPoint } from '../../core/faults';
 import { logging } from '../../core/log';
 import { toErrorDetail } from '../../core/rpc/errors';
+import { seatOf } from '../../core/slurm/names';
 import { type Job, JobState, type PlacedTree } from '../../proto/gen/holdfast/v1/coordinator';
 import type { Manifest } from '../../proto/gen/holdfast/v1/manifest';
 import type { Context } from '../context';
@@ -154,6 +155,7 @@ export class RestartRunner {
       restartsSinceCommit: this.request.automatic ? job.restartsSinceCommit + 1 : 0,
       trees: this.#placedTrees(),
       reason: `restarting from generation ${this.record.operation.generation}`,
+      stopCause: '',
       exitCode: undefined,
       endedMs: 0,
     };
@@ -186,12 +188,14 @@ export class RestartRunner {
 
   #send(phase: NodePhase, node: string): void {
     const { operation } = this.record;
+    const { incarnation, spec } = this.context.jobs.get(operation.job);
     const stage = stagesFor({
       placements: this.#placements,
-      incarnation: this.context.jobs.get(operation.job).incarnation,
+      incarnation,
       aliases: this.#aliases(),
       outputPath: this.request.outputPath,
       lazy: this.request.lazy,
+      seat: spec?.slurm ? seatOf(spec.slurm) : '',
     }).get(node);
     sendPhase(this.context.fleet, operation, phase, node, stage).then(
       (trees) => {

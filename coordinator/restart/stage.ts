@@ -12,6 +12,8 @@ export interface StageInput {
   readonly aliases: readonly AddressAlias[];
   readonly outputPath: string;
   readonly lazy: boolean;
+  /** Empty: none. */
+  readonly seat: string;
 }
 
 /** By the new node's name. Address map and shared files are the same on all nodes; one node truncates. */
@@ -21,6 +23,7 @@ export function stagesFor({
   aliases,
   outputPath,
   lazy,
+  seat,
 }: StageInput): Map<string, Stage> {
   const map = addressMap(placements);
   const peers = peerAddresses(placements);
@@ -36,6 +39,7 @@ export function stagesFor({
       outputPath,
       sharedFiles: files,
       lazy,
+      seat,
     };
     return [node.name, stage] as const;
   });

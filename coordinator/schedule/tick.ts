@@ -47,7 +47,10 @@ export async function tick(context: Context, id: string, dueMs: number): Promise
   if (missed > 0) decisions.note(id, 'checkpoint', `makes up for ${missed + 1} ticks that were missed`);
   const live = job.spec?.live ?? LiveMode.UNSPECIFIED;
   const urgency = due.kind === 'deadline' ? 'high' : 'normal';
-  const request = { kind: 'checkpoint', stop: false, periodic: true, live, urgency, drains: '' } as const;
+  // Its batch system runs it again: what it would do after the last checkpoint it would do twice.
+  const stop = due.kind === 'deadline' && job.spec?.slurm?.requeue === true;
+  const cause = stop ? 'deadline' : '';
+  const request = { kind: 'checkpoint', stop, cause, periodic: true, live, urgency, drains: '' } as const;
   const operation = newRecord(job, request, clock.wallMs());
   try {
     await operations.put(operation, schedules.put(id, next));

@@ -4,6 +4,7 @@ import { deflateRaw, inflateRawSync } from 'node:zlib';
 import type { ChainableCommander, Redis } from 'ioredis';
 import { z } from 'zod';
 import { HoldfastError } from '../../core/errors';
+import { STOP_CAUSES } from '../../core/slurm/names';
 import { Operation } from '../../proto/gen/holdfast/v1/coordinator';
 import { LiveMode } from '../../proto/gen/holdfast/v1/manifest';
 import { Signal } from '../signal';
@@ -24,6 +25,8 @@ const requestSchema = z.discriminatedUnion('kind', [
     urgency: z.enum(URGENCIES).default('high'),
     /** The node that is being drained for which it is taken; empty: for none. */
     drains: z.string().default(''),
+    /** With stop: why, when its user did not ask for it. */
+    cause: z.enum(['', ...STOP_CAUSES]).default(''),
   }),
   z.object({
     kind: z.literal('restart'),

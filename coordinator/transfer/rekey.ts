@@ -30,6 +30,8 @@ export function rekey(manifest: Manifest, place: Place): Rekeyed {
       }),
     ),
   }));
-  const header = manifest.header && { ...manifest.header, ...place };
+  // A Slurm job of where it comes from says nothing here.
+  const spec = manifest.header?.spec && { ...manifest.header.spec, slurm: undefined };
+  const header = manifest.header && { ...manifest.header, ...place, spec };
   return { manifest: { ...manifest, header, nodes }, keys };
 }

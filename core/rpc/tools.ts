@@ -2,11 +2,12 @@
 import { chmod, lstat, mkdir, unlink } from 'node:fs/promises';
 import { connect, createServer, type Socket, type Server as SocketServer } from 'node:net';
 import { dirname } from 'node:path';
-import { Server, ServerCredentials } from '@grpc/grpc-js';
 import {
-  type CoordinatorServiceServer,
-  CoordinatorServiceService,
-} from '../../proto/gen/holdfast/v1/coordinator';
+  Server,
+  ServerCredentials,
+  type ServiceDefinition,
+  type UntypedServiceImplementation,
+} from '@grpc/grpc-js';
 import { HoldfastError } from '../errors';
 import { channelOptions, MAX_STREAMS } from './channel';
 import type { Identity } from './identity';
@@ -17,12 +18,23 @@ export interface ToolsOptions {
   readonly peerCredentials: (fd: number) => { pid: number; uid: number; gid: number };
   /** Name of this node, put into every identity; null at the coordinator. */
   readonly node: string | null;
-  readonly handlers: (identity: Identity) => CoordinatorServiceServer;
+  readonly services: (identity: Identity) => readonly Service[];
   /** Of one uid but root's at a time; each is a server of its own. */
   readonly maxConnectionsOfUser?: number;
   /** A connection that could not be served. */
   readonly onError?: (error: Error) => void;
 }
+
+/** @see service */
+export interface Service {
+  readonly definition: ServiceDefinition;
+  readonly handlers: UntypedServiceImplementation;
+}
+
+export const service = <Handlers extends UntypedServiceImplementation>(
+  definition: ServiceDefinition<Handlers>,
+  handlers: Handlers,
+): Service => ({ definition: definition as ServiceDefinition, handlers });
 
 export interface ToolsServer {
   /** Ends all connections and removes the socket. */
@@ -100,7 +112,7 @@ export async function serveTools(options: ToolsOptions): Promise<ToolsServer> {
 function serveConnection(socket: Socket, identity: Identity, options: ToolsOptions): Server {
   socket.on('error', () => socket.destroy());
   const server = new Server({ ...channelOptions(), 'grpc.max_concurrent_streams': MAX_STREAMS.tool });
-  server.addService(CoordinatorServiceService, options.handlers(identity));
+  for (const { definition, handlers } of options.services(identity)) server.addService(definition, handlers);
   server.createConnectionInjector(ServerCredentials.createInsecure()).injectConnection(socket);
   socket.resume();
   return server;

@@ -18,6 +18,7 @@ util-linux      nsenter
 procps          ps
 iproute2        ip
 nftables        nft
+munge           munge
 tini            tini
 zsh             zsh
 fish            fish
@@ -30,6 +31,11 @@ ceph-mon        ceph-mon
 ceph-osd        ceph-osd
 ceph-common     ceph
 radosgw         radosgw
+munge           munged
+slurmctld       slurmctld
+slurmd          slurmd
+slurm-client    sbatch
+libslurm-dev    /usr/include/slurm/spank.h
 '
 
 probe() {

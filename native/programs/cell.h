@@ -3,13 +3,19 @@
 
 #include <limits.h>
 #include <stdbool.h>
+#include <sys/resource.h>
 #include <sys/types.h>
+
+#include "like.h"
 
 /* What the command line asked for; docs/native-programs.md documents each option. */
 struct cell_options {
 	/* Wait for a root that CRIU will restore, instead of starting one. */
 	bool adopt;
 	const char *dir;
+	/* Whose control groups, processors and limits the cell gets; pid 0: our own. */
+	struct like like;
+	struct rlimit64 limits[RLIM_NLIMITS];
 	/* start: pid that the root gets in the cell; adopt: the last pid that counts as used. */
 	pid_t first_pid;
 	/* adopt: pid in the cell of the root that will be restored. */
@@ -49,7 +55,7 @@ char **read_environment(int fd);
 void parse_cell_options(int argc, char **argv, struct cell_options *options);
 
 /* Outer process: makes the cell and records its end. Returns the exit code of this program. */
-int supervise(const struct cell_options *options);
+int supervise(struct cell_options *options);
 
 /* Pid 1 of the cell. */
 _Noreturn void run_init(const struct cell_options *options, int channel);

@@ -11,7 +11,7 @@
 #define LARGEST_PID 4194303
 #define LARGEST_ID 4294967294LL
 
-enum { DIR_ = 1, ROOT_PROGRAM, STAY, UID_, GID_, GROUPS, CWD, OUTPUT, FIRST_PID, ENVIRONMENT, ROOT_PID };
+enum { DIR_ = 1, ROOT_PROGRAM, STAY, UID_, GID_, GROUPS, CWD, OUTPUT, FIRST_PID, ENVIRONMENT, LIKE, ROOT_PID };
 
 static const struct option known[] = {
 	{"dir", required_argument, NULL, DIR_},
@@ -25,6 +25,7 @@ static const struct option known[] = {
 	{"cwd", required_argument, NULL, CWD},
 	{"output", required_argument, NULL, OUTPUT},
 	{"environment-from-stdin", no_argument, NULL, ENVIRONMENT},
+	{"like", required_argument, NULL, LIKE},
 	{0},
 };
 
@@ -74,6 +75,7 @@ void parse_cell_options(int argc, char **argv, struct cell_options *options)
 		case DIR_: options->dir = absolute_option("dir", optarg); break;
 		case FIRST_PID: options->first_pid = number_option("first-pid", optarg, 2, LARGEST_PID); break;
 		case ROOT_PID: options->root_pid = number_option("root-pid", optarg, 2, LARGEST_PID); break;
+		case LIKE: parse_like(optarg, &options->like); break;
 		case ROOT_PROGRAM: options->root_program = absolute_option("root-program", optarg); break;
 		case STAY: options->stay = true; break;
 		case UID_: options->uid = number_option("uid", optarg, 0, LARGEST_ID); break;

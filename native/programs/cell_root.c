@@ -71,6 +71,7 @@ void run_root(const struct cell_options *options)
 {
 	if (setsid() < 0) die_errno("cannot make a session for the job");
 	if (unshare(CLONE_NEWIPC) < 0) die_errno("cannot make an IPC namespace for the job");
+	if (options->like.pid) take_limits(options->limits);
 	become_user(options);
 	reset_signals();
 	umask(022);

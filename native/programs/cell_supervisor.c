@@ -112,12 +112,17 @@ static int give_up(pid_t init)
 	return 1;
 }
 
-int supervise(const struct cell_options *options)
+int supervise(struct cell_options *options)
 {
 	detach();
 	int dir_fd = open(options->dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
 	if (dir_fd < 0) die_errno("cannot open --dir %s", options->dir);
 
+	/* Before there is anything that would not be in the groups, and while /proc shows the other process. */
+	if (options->like.pid) {
+		join_like(&options->like);
+		read_limits_like(&options->like, options->limits);
+	}
 	int channel;
 	pid_t init = start_init(options, &channel);
 	struct cell_message message = {.kind = CELL_GO};

@@ -5,6 +5,8 @@
 #include <stdint.h>
 #include <sys/types.h>
 
+#include "like.h"
+
 #define GATE_SOCKET "gate.sock"
 #define HOLD_FILE "hold.json"
 /* "CRIU-" and a UUID, the name that criu gives the nftables table of its network lock. */
@@ -33,6 +35,8 @@ struct hold_options {
 	pid_t enter;
 	/* Control group (v2) that the program is started in; NULL: ours. */
 	const char *cgroup;
+	/* Whose control groups and processors the program gets before; pid 0: ours. */
+	struct like like;
 	/* The action of criu that waits for the agent. */
 	const char *gated_action;
 	int64_t lease_ms, grace_ms;

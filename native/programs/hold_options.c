@@ -10,7 +10,7 @@
 #define DEFAULT_GRACE_MS 10000
 #define LARGEST_ID 4294967294LL
 
-enum { DIR_ = 1, ENTER, CGROUP, GATE, LEASE, GRACE, CLEANUP, INHERIT, INHERIT_AS };
+enum { DIR_ = 1, ENTER, CGROUP, GATE, LEASE, GRACE, CLEANUP, INHERIT, INHERIT_AS, LIKE };
 
 static const struct option known[] = {
 	{"dir", required_argument, NULL, DIR_},
@@ -22,6 +22,7 @@ static const struct option known[] = {
 	{"cleanup-table", required_argument, NULL, CLEANUP},
 	{"inherit", required_argument, NULL, INHERIT},
 	{"inherit-as", required_argument, NULL, INHERIT_AS},
+	{"like", required_argument, NULL, LIKE},
 	{0},
 };
 
@@ -93,6 +94,7 @@ void parse_hold_options(int argc, char **argv, struct hold_options *options)
 			break;
 		case INHERIT: parse_inherit(options, optarg); break;
 		case INHERIT_AS: parse_inherit_as(options, optarg); break;
+		case LIKE: parse_like(optarg, &options->like); break;
 		default: die("option '%s' is not known or lacks its value", argv[optind - 1]);
 		}
 	}

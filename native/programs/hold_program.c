@@ -49,6 +49,7 @@ static _Noreturn void run_program(const struct hold_options *options, int entere
 	if (sigprocmask(SIG_SETMASK, &none, NULL) < 0) die_errno("cannot unblock signals");
 	/* A signal to the agent's or our process group is not meant for criu: a dump must not die half-way. */
 	if (setsid() < 0) die_errno("cannot make a session for %s", *options->program);
+	if (options->like.pid) join_like(&options->like);
 	if (options->cgroup) enter_cgroup(options->cgroup);
 	set_environment(options);
 	int output = open_output();

@@ -30,6 +30,7 @@
 #include <sys/types.h>
 #include <unistd.h>
 
+#include "limits.h"
 #include "preload.h"
 #include "preload_files.h"
 #include "preload_job.h"

@@ -36,7 +36,4 @@ void prepare_preload(void);
 /* Answers a scan of another process's memory with "no pages"; returns what ioctl(2) would. */
 int hollow_scan(int fd, struct scan_argument *scan, ioctl_function kernel_ioctl);
 
-/* Reads one limit of a process from /proc; false when that is not possible. */
-bool read_limit(long pid, int resource, struct rlimit64 *limit);
-
 #endif

@@ -56,7 +56,7 @@ export async function startJob(
     ...{ argv: ['simulated'], workingDirectory: '/', environment: ENVIRONMENT },
     ...{ uid: 1000, gid: 1000, nodes: [first], intervalMs },
   });
-  const { job } = await connection.call('submitJob', { spec });
+  const { job } = await connection.call('submitJob', { spec, resume: '' });
   const hosts = others.values();
   const launcher = async () => {
     for (const host of hosts) {

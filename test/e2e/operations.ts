@@ -26,7 +26,9 @@ export class Operations {
   async checkpoint(job: string): Promise<string> {
     const connection = await this.stack.connection(this.via);
     const call = () =>
-      unlessAway(connection.call('checkpoint', { job, stop: false, live: LiveMode.AUTO, now: false }));
+      unlessAway(
+        connection.call('checkpoint', { job, stop: false, live: LiveMode.AUTO, now: false, cause: '' }),
+      );
     return (await until('an answer to a checkpoint request', call)).operation;
   }
 

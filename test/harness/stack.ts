@@ -33,7 +33,8 @@ export interface StackOptions {
 const COORDINATOR_PORT = 7070;
 const RGW_PORT = 7480;
 const REDIS_PORT = 7379;
-const HEAD = 'head';
+/** The node that runs the coordinator. */
+export const HEAD = 'head';
 /** Where the second coordinator is. */
 export const HEADS = [HEAD, 'head2'] as const;
 export type Head = (typeof HEADS)[number];
@@ -169,7 +170,7 @@ export class Stack {
   async connection(node: string): Promise<Connection> {
     const known = this.connections.get(node);
     if (known) return known;
-    const opened = await connect(this.node(node).path('/run/holdfast/agent.sock'));
+    const opened = await connect({ socket: this.node(node).path('/run/holdfast/agent.sock') });
     this.connections.set(node, opened);
     return opened;
   }

@@ -33,7 +33,7 @@ export class SimulatedTrees implements HostedTrees {
   }
 
   end(tree: HostedTree, signal: number): HostedEnd {
-    const end = { tree, exit: { signal }, memoryLost: '' };
+    const end = { tree, exit: { signal }, memoryLost: '', seatGone: false };
     this.#trees.delete(keyOf(tree));
     this.#ended.set(keyOf(tree), end);
     return end;

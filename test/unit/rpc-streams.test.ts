@@ -10,7 +10,7 @@ import { HoldfastError } from '../../core/errors';
 import { fromGrpcError, toGrpcError } from '../../core/rpc/errors';
 import { forwardingHandlers } from '../../core/rpc/forward';
 import { identityFromMetadata } from '../../core/rpc/identity';
-import { serveTools, type ToolsServer } from '../../core/rpc/tools';
+import { serveTools, service as serviceOf, type ToolsServer } from '../../core/rpc/tools';
 import { peerCredentials } from '../../native';
 import {
   CoordinatorServiceClient,
@@ -50,7 +50,12 @@ beforeAll(async () => {
   const socketPath = join(directory, 'agent.sock');
   tools = await serveTools({
     ...{ socketPath, peerCredentials, node: 'n1' },
-    handlers: (identity) => forwardingHandlers(() => upstream, { ...identity, node: 'n1' }),
+    services: (identity) => [
+      serviceOf(
+        CoordinatorServiceService,
+        forwardingHandlers(() => upstream, { ...identity, node: 'n1' }),
+      ),
+    ],
   });
   client = new CoordinatorServiceClient(`unix:${socketPath}`, credentials.createInsecure());
 });
@@ -89,7 +94,7 @@ test('an upload waits for its reader, arrives whole, and its caller is known', a
   async function* source() {
     for (; taken < SENT_BYTES; taken += PIECE.length) yield PIECE;
   }
-  const answer = upload(client, source(), fromGrpcError);
+  const answer = upload(client, new Metadata(), source(), fromGrpcError);
   const ahead = await settled(() => taken);
   expect(ahead).toBeGreaterThan(0);
   expect(ahead).toBeLessThan(IN_FLIGHT_BYTES);
@@ -104,7 +109,7 @@ test('an upload that is refused on the way ends at once, though its source would
   async function* endless() {
     for (;;) yield PIECE;
   }
-  await expect(upload(client, endless(), fromGrpcError)).rejects.toMatchObject({
+  await expect(upload(client, new Metadata(), endless(), fromGrpcError)).rejects.toMatchObject({
     code: 'CORRUPT',
     remedy: 'again',
   });
@@ -113,7 +118,9 @@ test('an upload that is refused on the way ends at once, though its source would
     yield PIECE;
     await new Promise(() => {});
   }
-  await expect(upload(client, stuck(), fromGrpcError)).rejects.toMatchObject({ code: 'CORRUPT' });
+  await expect(upload(client, new Metadata(), stuck(), fromGrpcError)).rejects.toMatchObject({
+    code: 'CORRUPT',
+  });
 });
 
 test('what was sent is not kept until the answer', async () => {
@@ -150,7 +157,7 @@ test('what was sent is not kept until the answer', async () => {
     }
     await collected;
   }
-  const answer = upload(client, source(), fromGrpcError);
+  const answer = upload(client, new Metadata(), source(), fromGrpcError);
   await arrived;
   // A reference that was looked at in this turn of the event loop keeps its target until the next one.
   await turn();
@@ -173,7 +180,7 @@ test('a source that fails cancels the upload at the coordinator', async () => {
     yield PIECE;
     throw new Error('no more');
   }
-  await expect(upload(client, broken(), fromGrpcError)).rejects.toThrow('no more');
+  await expect(upload(client, new Metadata(), broken(), fromGrpcError)).rejects.toThrow('no more');
   await cancelled;
 });
 

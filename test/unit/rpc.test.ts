@@ -16,7 +16,7 @@ import { fromErrorDetail, fromGrpcError, toErrorDetail, toGrpcError } from '../.
 import { forwardingHandlers } from '../../core/rpc/forward';
 import { invoke } from '../../core/rpc/handlers';
 import { type Identity, identityFromMetadata } from '../../core/rpc/identity';
-import { serveTools, type ToolsServer } from '../../core/rpc/tools';
+import { serveTools, service, type ToolsServer } from '../../core/rpc/tools';
 import { peerCredentials } from '../../native';
 import {
   CoordinatorServiceClient,
@@ -91,7 +91,12 @@ function serve(path = socketPath): Promise<ToolsServer> {
     socketPath: path,
     peerCredentials,
     node: 'n1',
-    handlers: (identity) => forwardingHandlers(() => upstream, { ...identity, node: 'n1' }),
+    services: (identity) => [
+      service(
+        CoordinatorServiceService,
+        forwardingHandlers(() => upstream, { ...identity, node: 'n1' }),
+      ),
+    ],
   });
 }
 
@@ -145,7 +150,12 @@ test('a method the coordinator does not have, a deadline, and a coordinator that
     socketPath: path,
     peerCredentials,
     node: 'n1',
-    handlers: (identity) => forwardingHandlers(() => gone, { ...identity, node: 'n1' }),
+    services: (identity) => [
+      service(
+        CoordinatorServiceService,
+        forwardingHandlers(() => gone, { ...identity, node: 'n1' }),
+      ),
+    ],
   });
   const caller = new CoordinatorServiceClient(`unix:${path}`, credentials.createInsecure());
   await expect(invoke(caller, caller.listJobs, { all: true }, { metadata })).rejects.toMatchObject({
@@ -198,7 +208,7 @@ test('a connection whose peer cannot be known is closed', async () => {
       throw new Error('no credentials');
     },
     node: null,
-    handlers: () => stub as CoordinatorServiceServer,
+    services: () => [service(CoordinatorServiceService, stub as CoordinatorServiceServer)],
     onError: (error) => errors.push(error),
   });
   const caller = new CoordinatorServiceClient(`unix:${path}`, credentials.createInsecure());

@@ -63,7 +63,7 @@ test('run --keep submits the policy with the job', async () => {
   cli.coordinator.on({
     submitJob: ({ spec }) => {
       specs.push(spec);
-      return { job: job() };
+      return { job: job(), operation: '', completedEarlier: false };
     },
   });
   await cli.run(['run', '--detach', '--keep', '3', '--', 'true']);

@@ -24,7 +24,7 @@ function fakeJob(more: Handlers = {}) {
     submitJob: (request) => {
       spec = request.spec;
       current = job({ state: JobState.STARTING, spec });
-      return { job: current };
+      return { job: current, operation: '', completedEarlier: false };
     },
     getJob: () => ({ job: current }),
     watch: (_subject, stream) => {
@@ -253,7 +253,7 @@ test('a signal that comes before the job is known is not lost', async () => {
     submitJob: async () => {
       asked();
       await accepted;
-      return { job: job() };
+      return { job: job(), operation: '', completedEarlier: false };
     },
     killJob: (request) => {
       killed.push(request.signal);

@@ -118,7 +118,7 @@ test('every call is described; none by its environment or its arguments', () => 
   const thrown = new HoldfastError('INTERNAL', `cannot use redis://:${SECRET}@head`);
   const member = { job: 'j', host: 'n2', argv: [SECRET], environment: { A: SECRET }, workingDirectory: '' };
   const shown = JSON.stringify([
-    auditEntry({ ...asked, call: 'submitJob', request: { spec } }, { thrown }, 0),
+    auditEntry({ ...asked, call: 'submitJob', request: { spec, resume: '' } }, { thrown }, 0),
     auditEntry({ ...asked, call: 'launchMember', request: member }, { response: { exitCode: 0 } }, 0),
   ]);
   expect(shown).toContain('"host":"n2"');

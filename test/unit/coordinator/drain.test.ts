@@ -149,7 +149,7 @@ test('checkpoints beyond the limit wait, but for those that must not', async () 
   await captured;
   const waiting = await user.requestCheckpoint(second);
   const { metadata } = user;
-  const request = { job: third, stop: false, live: LiveMode.NEVER, now: true };
+  const request = { job: third, stop: false, live: LiveMode.NEVER, now: true, cause: '' };
   const urgent = await invoke(user.client, user.client.checkpoint, request, { metadata });
   expect(await user.ended(urgent.operation)).toMatchObject({ phase: 'DONE' });
   expect(agent('n2').kinds()).toEqual(['launch']);

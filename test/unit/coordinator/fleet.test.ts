@@ -265,7 +265,7 @@ test('a tree whose end was told is not hosted, also while Register still names i
   const link = new FakeLink();
   fleet.connect({ ...register(), trees: [{ ...tree, rootPid: 1 }] }, link);
   expect(fleet.stillHosts('n1', tree)).toBe(true);
-  const ended = { ...tree, exitCode: 1, signal: undefined, memoryLost: '' };
+  const ended = { ...tree, exitCode: 1, signal: undefined, memoryLost: '', seatGone: false };
   fleet.receive('n1', link, request({ $case: 'treeEnded', value: ended }));
   expect(fleet.stillHosts('n1', tree)).toBe(false);
 });

@@ -54,7 +54,7 @@ const SIGNAL_THAT_IS_NONE = 99;
 const PROBES: Readonly<Record<Exclude<Call, 'listNodes'>, Probe>> = {
   submitJob: async ({ client, metadata }) => {
     const spec = JobSpec.fromPartial({ argv: ['/bin/work'], workingDirectory: '/', uid: OWNER, gid: OWNER });
-    return (await invoke(client, client.submitJob, { spec }, { metadata })).job?.spec?.uid;
+    return (await invoke(client, client.submitJob, { spec, resume: '' }, { metadata })).job?.spec?.uid;
   },
   trackProcess: ({ client, metadata }) =>
     invoke(client, client.trackProcess, { node: 'n1', pid: 77 }, { metadata }),
@@ -68,6 +68,8 @@ const PROBES: Readonly<Record<Exclude<Call, 'listNodes'>, Probe>> = {
     (await invoke(client, client.listCheckpoints, { job }, { metadata })).checkpoints,
   getCheckpoint: ({ client, metadata }) => invoke(client, client.getCheckpoint, { ckptId }, { metadata }),
   checkpoint: (user) => user.checkpoint(job),
+  changeDeadline: ({ client, metadata }) =>
+    invoke(client, client.changeDeadline, { job, deadlineMs: 1 }, { metadata }),
   restart: ({ client, metadata }) => {
     const source = { $case: 'ckptId', value: ckptId } as const;
     const request = { source, nodes: ['../wrong'], outputPath: '', lazy: false, ...NO_END };
@@ -134,7 +136,8 @@ const refusal = (call: string): Outcome => {
 
 const OF_OPERATORS: ReadonlySet<string> = new Set<Call>([
   ...(['listJobs', 'getJob', 'killJob', 'listCheckpoints', 'getCheckpoint', 'checkpoint'] as const),
-  ...(['getOperation', 'watch', 'explainRetention', 'getUsage', 'drain', 'undrain'] as const),
+  ...(['changeDeadline', 'getOperation', 'watch', 'explainRetention', 'getUsage'] as const),
+  ...(['drain', 'undrain'] as const),
 ]);
 
 // Nodes are nobody's.
@@ -195,6 +198,7 @@ describe('ckpt_unpriv_allowed', () => {
     const owner = cluster.user(OWNER);
     await expect(owner.checkpoint(job)).rejects.toMatchObject(denied);
     await expect(owner.restart(job)).rejects.toMatchObject(denied);
+    await expect(PROBES.trackProcess(owner)).rejects.toMatchObject(denied);
     await expect(owner.submit({ intervalMs: 60_000 })).rejects.toMatchObject(denied);
     await expect(PROBES.import(owner)).rejects.toThrow('ckpt_unpriv_allowed is 0');
     expect((await owner.submit()).state).toBe(JobState.RUNNING);

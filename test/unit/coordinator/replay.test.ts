@@ -93,7 +93,7 @@ test("another node's answer to a command, a repeated one and one to nothing are 
 test('a node that tells of trees of another one ends and takes over nothing', async () => {
   const user = cluster.user();
   const job = await user.submit({ nodes: ['n1'] });
-  const value = { job: job.id, treeId: 'main', incarnation: 1, exitCode: 0, memoryLost: '' };
+  const value = { job: job.id, treeId: 'main', incarnation: 1, exitCode: 0, memoryLost: '', seatGone: false };
   agent('n2').send({ $case: 'treeEnded', value: { ...value, signal: undefined } });
   await delivered('n2');
   expect(await user.job(job.id)).toMatchObject({ state: JobState.RUNNING });

@@ -120,6 +120,8 @@ export interface CellOptions {
   readonly firstPid?: number;
   readonly cwd?: string;
   readonly output?: string;
+  /** PID:START */
+  readonly like?: string;
   readonly env?: NodeJS.ProcessEnv;
   /** Put in front of the cell's own command line. */
   readonly within?: readonly string[];
@@ -135,6 +137,7 @@ export function startArguments(workshop: Workshop, directory: string, options: C
       '--root-program',
       workshop.rootProgram,
       ...(options.stay ? ['--stay'] : []),
+      ...(options.like ? ['--like', options.like] : []),
     ],
     ...['--uid', String(USER.uid), '--gid', String(USER.gid), '--groups', USER.groups.join(',')],
     ...['--cwd', options.cwd ?? '/', '--output', options.output ?? '/dev/null'],
@@ -172,10 +175,11 @@ export class TestCell {
     return TestCell.make(workshop, directory, startArguments(workshop, directory, options), options);
   }
 
-  static adopt(workshop: Workshop, rootPid: number, firstPid: number): Promise<TestCell> {
+  static adopt(workshop: Workshop, rootPid: number, firstPid: number, like?: string): Promise<TestCell> {
     const directory = workshop.directory(0o700);
     const pids = ['--root-pid', String(rootPid), '--first-pid', String(firstPid)];
-    return TestCell.make(workshop, directory, ['adopt', '--dir', directory, ...pids]);
+    const place = like === undefined ? [] : ['--like', like];
+    return TestCell.make(workshop, directory, ['adopt', '--dir', directory, ...pids, ...place]);
   }
 
   /** What exit.json says when the cell has ended. */

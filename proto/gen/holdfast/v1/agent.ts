@@ -12,9 +12,14 @@ import {
   Client,
   type ClientDuplexStream,
   type ClientOptions,
+  type ClientReadableStream,
+  type ClientUnaryCall,
   type handleBidiStreamingCall,
+  type handleServerStreamingCall,
+  type handleUnaryCall,
   makeGenericClientConstructor,
   type Metadata,
+  type ServiceError,
   type UntypedServiceImplementation,
 } from "@grpc/grpc-js";
 import {
@@ -32,6 +37,27 @@ import {
 export const protobufPackage = "holdfast.v1";
 
 export const protobufFileName = "holdfast/v1/agent.proto";
+
+export interface TakeSeatRequest {
+  /** core/slurm/names.ts says what it is called */
+  seat: string;
+  _unknownFields?: { [key: number]: Uint8Array[] } | undefined;
+}
+
+export interface RequeueRequest {
+  seat: string;
+  _unknownFields?: { [key: number]: Uint8Array[] } | undefined;
+}
+
+export interface RequeueResponse {
+  _unknownFields?: { [key: number]: Uint8Array[] } | undefined;
+}
+
+/** Once, when the seat is taken. */
+export interface TakeSeatResponse {
+  node: string;
+  _unknownFields?: { [key: number]: Uint8Array[] } | undefined;
+}
 
 export interface SessionRequest {
   message:
@@ -205,6 +231,8 @@ export interface TreeEnded {
    * a lazy restart. For the job it is a loss like that of a node.
    */
   memoryLost: string;
+  /** It was killed with the task of the batch system that it lived in. */
+  seatGone: boolean;
   _unknownFields?: { [key: number]: Uint8Array[] } | undefined;
 }
 
@@ -357,6 +385,8 @@ export interface Stage {
   sharedFiles: SharedFile[];
   /** Lets the trees go before their memory is there; it is filled while they run. */
   lazy: boolean;
+  /** Where the trees live from now on; empty: in the agent's own control groups. */
+  seat: string;
   _unknownFields?: { [key: number]: Uint8Array[] } | undefined;
 }
 
@@ -398,6 +428,323 @@ export interface Kill {
 export interface Done {
   _unknownFields?: { [key: number]: Uint8Array[] } | undefined;
 }
+
+function createBaseTakeSeatRequest(): TakeSeatRequest {
+  return { seat: "", _unknownFields: {} };
+}
+
+export const TakeSeatRequest: MessageFns<TakeSeatRequest> = {
+  encode(message: TakeSeatRequest, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    if (message.seat !== "") {
+      writer.uint32(10).string(message.seat);
+    }
+    if (message._unknownFields !== undefined) {
+      for (const [key, values] of globalThis.Object.entries(message._unknownFields)) {
+        const tag = parseInt(key, 10);
+        for (const value of values) {
+          writer.uint32(tag).raw(value);
+        }
+      }
+    }
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): TakeSeatRequest {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBaseTakeSeatRequest();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+          case 1: {
+            if (tag !== 10) {
+              break;
+            }
+
+            message.seat = reader.string();
+            continue;
+          }
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        const buf = reader.skip(tag & 7);
+
+        const list = message._unknownFields![tag];
+
+        if (list === undefined) {
+          message._unknownFields![tag] = [buf];
+        } else {
+          list.push(buf);
+        }
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+
+  fromJSON(object: any): TakeSeatRequest {
+    return { seat: isSet(object.seat) ? globalThis.String(object.seat) : "" };
+  },
+
+  toJSON(message: TakeSeatRequest): unknown {
+    const obj: any = {};
+    if (message.seat !== "") {
+      obj.seat = message.seat;
+    }
+    return obj;
+  },
+
+  create(base?: DeepPartial<TakeSeatRequest>): TakeSeatRequest {
+    return TakeSeatRequest.fromPartial(base ?? {});
+  },
+  fromPartial(object: DeepPartial<TakeSeatRequest>): TakeSeatRequest {
+    const message = createBaseTakeSeatRequest();
+    message.seat = object.seat ?? "";
+    return message;
+  },
+};
+
+function createBaseRequeueRequest(): RequeueRequest {
+  return { seat: "", _unknownFields: {} };
+}
+
+export const RequeueRequest: MessageFns<RequeueRequest> = {
+  encode(message: RequeueRequest, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    if (message.seat !== "") {
+      writer.uint32(10).string(message.seat);
+    }
+    if (message._unknownFields !== undefined) {
+      for (const [key, values] of globalThis.Object.entries(message._unknownFields)) {
+        const tag = parseInt(key, 10);
+        for (const value of values) {
+          writer.uint32(tag).raw(value);
+        }
+      }
+    }
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): RequeueRequest {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBaseRequeueRequest();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+          case 1: {
+            if (tag !== 10) {
+              break;
+            }
+
+            message.seat = reader.string();
+            continue;
+          }
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        const buf = reader.skip(tag & 7);
+
+        const list = message._unknownFields![tag];
+
+        if (list === undefined) {
+          message._unknownFields![tag] = [buf];
+        } else {
+          list.push(buf);
+        }
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+
+  fromJSON(object: any): RequeueRequest {
+    return { seat: isSet(object.seat) ? globalThis.String(object.seat) : "" };
+  },
+
+  toJSON(message: RequeueRequest): unknown {
+    const obj: any = {};
+    if (message.seat !== "") {
+      obj.seat = message.seat;
+    }
+    return obj;
+  },
+
+  create(base?: DeepPartial<RequeueRequest>): RequeueRequest {
+    return RequeueRequest.fromPartial(base ?? {});
+  },
+  fromPartial(object: DeepPartial<RequeueRequest>): RequeueRequest {
+    const message = createBaseRequeueRequest();
+    message.seat = object.seat ?? "";
+    return message;
+  },
+};
+
+function createBaseRequeueResponse(): RequeueResponse {
+  return { _unknownFields: {} };
+}
+
+export const RequeueResponse: MessageFns<RequeueResponse> = {
+  encode(message: RequeueResponse, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    if (message._unknownFields !== undefined) {
+      for (const [key, values] of globalThis.Object.entries(message._unknownFields)) {
+        const tag = parseInt(key, 10);
+        for (const value of values) {
+          writer.uint32(tag).raw(value);
+        }
+      }
+    }
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): RequeueResponse {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBaseRequeueResponse();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        const buf = reader.skip(tag & 7);
+
+        const list = message._unknownFields![tag];
+
+        if (list === undefined) {
+          message._unknownFields![tag] = [buf];
+        } else {
+          list.push(buf);
+        }
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+
+  fromJSON(_: any): RequeueResponse {
+    return {};
+  },
+
+  toJSON(_: RequeueResponse): unknown {
+    const obj: any = {};
+    return obj;
+  },
+
+  create(base?: DeepPartial<RequeueResponse>): RequeueResponse {
+    return RequeueResponse.fromPartial(base ?? {});
+  },
+  fromPartial(_: DeepPartial<RequeueResponse>): RequeueResponse {
+    const message = createBaseRequeueResponse();
+    return message;
+  },
+};
+
+function createBaseTakeSeatResponse(): TakeSeatResponse {
+  return { node: "", _unknownFields: {} };
+}
+
+export const TakeSeatResponse: MessageFns<TakeSeatResponse> = {
+  encode(message: TakeSeatResponse, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    if (message.node !== "") {
+      writer.uint32(10).string(message.node);
+    }
+    if (message._unknownFields !== undefined) {
+      for (const [key, values] of globalThis.Object.entries(message._unknownFields)) {
+        const tag = parseInt(key, 10);
+        for (const value of values) {
+          writer.uint32(tag).raw(value);
+        }
+      }
+    }
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): TakeSeatResponse {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBaseTakeSeatResponse();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+          case 1: {
+            if (tag !== 10) {
+              break;
+            }
+
+            message.node = reader.string();
+            continue;
+          }
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        const buf = reader.skip(tag & 7);
+
+        const list = message._unknownFields![tag];
+
+        if (list === undefined) {
+          message._unknownFields![tag] = [buf];
+        } else {
+          list.push(buf);
+        }
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+
+  fromJSON(object: any): TakeSeatResponse {
+    return { node: isSet(object.node) ? globalThis.String(object.node) : "" };
+  },
+
+  toJSON(message: TakeSeatResponse): unknown {
+    const obj: any = {};
+    if (message.node !== "") {
+      obj.node = message.node;
+    }
+    return obj;
+  },
+
+  create(base?: DeepPartial<TakeSeatResponse>): TakeSeatResponse {
+    return TakeSeatResponse.fromPartial(base ?? {});
+  },
+  fromPartial(object: DeepPartial<TakeSeatResponse>): TakeSeatResponse {
+    const message = createBaseTakeSeatResponse();
+    message.node = object.node ?? "";
+    return message;
+  },
+};
 
 function createBaseSessionRequest(): SessionRequest {
   return { message: undefined, _unknownFields: {} };
@@ -2450,6 +2797,7 @@ function createBaseTreeEnded(): TreeEnded {
     exitCode: undefined,
     signal: undefined,
     memoryLost: "",
+    seatGone: false,
     _unknownFields: {},
   };
 }
@@ -2473,6 +2821,9 @@ export const TreeEnded: MessageFns<TreeEnded> = {
     }
     if (message.memoryLost !== "") {
       writer.uint32(50).string(message.memoryLost);
+    }
+    if (message.seatGone !== false) {
+      writer.uint32(56).bool(message.seatGone);
     }
     if (message._unknownFields !== undefined) {
       for (const [key, values] of globalThis.Object.entries(message._unknownFields)) {
@@ -2546,6 +2897,14 @@ export const TreeEnded: MessageFns<TreeEnded> = {
             message.memoryLost = reader.string();
             continue;
           }
+          case 7: {
+            if (tag !== 56) {
+              break;
+            }
+
+            message.seatGone = reader.bool();
+            continue;
+          }
         }
         if ((tag & 7) === 4 || tag === 0) {
           break;
@@ -2586,6 +2945,11 @@ export const TreeEnded: MessageFns<TreeEnded> = {
         : isSet(object.memory_lost)
         ? globalThis.String(object.memory_lost)
         : "",
+      seatGone: isSet(object.seatGone)
+        ? globalThis.Boolean(object.seatGone)
+        : isSet(object.seat_gone)
+        ? globalThis.Boolean(object.seat_gone)
+        : false,
     };
   },
 
@@ -2609,6 +2973,9 @@ export const TreeEnded: MessageFns<TreeEnded> = {
     if (message.memoryLost !== "") {
       obj.memoryLost = message.memoryLost;
     }
+    if (message.seatGone !== false) {
+      obj.seatGone = message.seatGone;
+    }
     return obj;
   },
 
@@ -2623,6 +2990,7 @@ export const TreeEnded: MessageFns<TreeEnded> = {
     message.exitCode = object.exitCode ?? undefined;
     message.signal = object.signal ?? undefined;
     message.memoryLost = object.memoryLost ?? "";
+    message.seatGone = object.seatGone ?? false;
     return message;
   },
 };
@@ -4158,6 +4526,7 @@ function createBaseStage(): Stage {
     outputPath: "",
     sharedFiles: [],
     lazy: false,
+    seat: "",
     _unknownFields: {},
   };
 }
@@ -4190,6 +4559,9 @@ export const Stage: MessageFns<Stage> = {
     }
     if (message.lazy !== false) {
       writer.uint32(72).bool(message.lazy);
+    }
+    if (message.seat !== "") {
+      writer.uint32(82).string(message.seat);
     }
     if (message._unknownFields !== undefined) {
       for (const [key, values] of globalThis.Object.entries(message._unknownFields)) {
@@ -4287,6 +4659,14 @@ export const Stage: MessageFns<Stage> = {
             message.lazy = reader.bool();
             continue;
           }
+          case 10: {
+            if (tag !== 82) {
+              break;
+            }
+
+            message.seat = reader.string();
+            continue;
+          }
         }
         if ((tag & 7) === 4 || tag === 0) {
           break;
@@ -4340,6 +4720,7 @@ export const Stage: MessageFns<Stage> = {
         ? object.shared_files.map((e: any) => SharedFile.fromJSON(e))
         : [],
       lazy: isSet(object.lazy) ? globalThis.Boolean(object.lazy) : false,
+      seat: isSet(object.seat) ? globalThis.String(object.seat) : "",
     };
   },
 
@@ -4372,6 +4753,9 @@ export const Stage: MessageFns<Stage> = {
     if (message.lazy !== false) {
       obj.lazy = message.lazy;
     }
+    if (message.seat !== "") {
+      obj.seat = message.seat;
+    }
     return obj;
   },
 
@@ -4389,6 +4773,7 @@ export const Stage: MessageFns<Stage> = {
     message.outputPath = object.outputPath ?? "";
     message.sharedFiles = object.sharedFiles?.map((e) => SharedFile.fromPartial(e)) || [];
     message.lazy = object.lazy ?? false;
+    message.seat = object.seat ?? "";
     return message;
   },
 };
@@ -4904,6 +5289,91 @@ export const AgentServiceClient = makeGenericClientConstructor(
 ) as unknown as {
   new (address: string, credentials: ChannelCredentials, options?: Partial<ClientOptions>): AgentServiceClient;
   service: typeof AgentServiceService;
+  serviceName: string;
+};
+
+/** On an agent's own socket only, never passed on. */
+export type SeatServiceService = typeof SeatServiceService;
+export const SeatServiceService = {
+  /**
+   * The calling process becomes a seat (docs/architecture.md, "Seats") for as
+   * long as the call lasts.
+   */
+  takeSeat: {
+    path: "/holdfast.v1.SeatService/TakeSeat" as const,
+    requestStream: false as const,
+    responseStream: true as const,
+    requestSerialize: (value: TakeSeatRequest): Buffer => Buffer.from(TakeSeatRequest.encode(value).finish()),
+    requestDeserialize: (value: Buffer): TakeSeatRequest => TakeSeatRequest.decode(value),
+    responseSerialize: (value: TakeSeatResponse): Buffer => Buffer.from(TakeSeatResponse.encode(value).finish()),
+    responseDeserialize: (value: Buffer): TakeSeatResponse => TakeSeatResponse.decode(value),
+  },
+  /**
+   * Has the batch system end the job of the caller's seat and run it again as
+   * soon as it can: the agent sees to it when the caller is gone already.
+   */
+  requeue: {
+    path: "/holdfast.v1.SeatService/Requeue" as const,
+    requestStream: false as const,
+    responseStream: false as const,
+    requestSerialize: (value: RequeueRequest): Buffer => Buffer.from(RequeueRequest.encode(value).finish()),
+    requestDeserialize: (value: Buffer): RequeueRequest => RequeueRequest.decode(value),
+    responseSerialize: (value: RequeueResponse): Buffer => Buffer.from(RequeueResponse.encode(value).finish()),
+    responseDeserialize: (value: Buffer): RequeueResponse => RequeueResponse.decode(value),
+  },
+} as const;
+
+export interface SeatServiceServer extends UntypedServiceImplementation {
+  /**
+   * The calling process becomes a seat (docs/architecture.md, "Seats") for as
+   * long as the call lasts.
+   */
+  takeSeat: handleServerStreamingCall<TakeSeatRequest, TakeSeatResponse>;
+  /**
+   * Has the batch system end the job of the caller's seat and run it again as
+   * soon as it can: the agent sees to it when the caller is gone already.
+   */
+  requeue: handleUnaryCall<RequeueRequest, RequeueResponse>;
+}
+
+export interface SeatServiceClient extends Client {
+  /**
+   * The calling process becomes a seat (docs/architecture.md, "Seats") for as
+   * long as the call lasts.
+   */
+  takeSeat(request: TakeSeatRequest, options?: Partial<CallOptions>): ClientReadableStream<TakeSeatResponse>;
+  takeSeat(
+    request: TakeSeatRequest,
+    metadata?: Metadata,
+    options?: Partial<CallOptions>,
+  ): ClientReadableStream<TakeSeatResponse>;
+  /**
+   * Has the batch system end the job of the caller's seat and run it again as
+   * soon as it can: the agent sees to it when the caller is gone already.
+   */
+  requeue(
+    request: RequeueRequest,
+    callback: (error: ServiceError | null, response: RequeueResponse) => void,
+  ): ClientUnaryCall;
+  requeue(
+    request: RequeueRequest,
+    metadata: Metadata,
+    callback: (error: ServiceError | null, response: RequeueResponse) => void,
+  ): ClientUnaryCall;
+  requeue(
+    request: RequeueRequest,
+    metadata: Metadata,
+    options: Partial<CallOptions>,
+    callback: (error: ServiceError | null, response: RequeueResponse) => void,
+  ): ClientUnaryCall;
+}
+
+export const SeatServiceClient = makeGenericClientConstructor(
+  SeatServiceService,
+  "holdfast.v1.SeatService",
+) as unknown as {
+  new (address: string, credentials: ChannelCredentials, options?: Partial<ClientOptions>): SeatServiceClient;
+  service: typeof SeatServiceService;
   serviceName: string;
 };
 

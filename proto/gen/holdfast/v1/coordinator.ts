@@ -230,6 +230,11 @@ export interface Job {
   restartsSinceCommit: number;
   /** of this run; 0: none */
   deadlineMs: number;
+  /**
+   * Why it was stopped at a checkpoint that its user did not ask for:
+   * "deadline", "preempt" or "drain"; empty: anything else.
+   */
+  stopCause: string;
   _unknownFields?: { [key: number]: Uint8Array[] } | undefined;
 }
 
@@ -264,12 +269,37 @@ export interface MemoryFilling {
 }
 
 export interface SubmitJobRequest {
-  spec: JobSpec | undefined;
+  spec:
+    | JobSpec
+    | undefined;
+  /**
+   * A job to go on with instead of a new one, or "auto": the newest of the same
+   * command that can; only for a spec with slurm. Empty: only what an earlier
+   * run of the same Slurm job has begun.
+   */
+  resume: string;
   _unknownFields?: { [key: number]: Uint8Array[] } | undefined;
 }
 
 export interface SubmitJobResponse {
-  job: Job | undefined;
+  job:
+    | Job
+    | undefined;
+  /** it is restarted by this operation; empty: it was started */
+  operation: string;
+  /** by an earlier run of the script: nothing is started */
+  completedEarlier: boolean;
+  _unknownFields?: { [key: number]: Uint8Array[] } | undefined;
+}
+
+export interface ChangeDeadlineRequest {
+  job: string;
+  /** Unix time; 0: none */
+  deadlineMs: number;
+  _unknownFields?: { [key: number]: Uint8Array[] } | undefined;
+}
+
+export interface ChangeDeadlineResponse {
   _unknownFields?: { [key: number]: Uint8Array[] } | undefined;
 }
 
@@ -418,6 +448,8 @@ export interface CheckpointRequest {
   live: LiveMode;
   /** not limited by how many others are in flight */
   now: boolean;
+  /** with stop: becomes Job.stop_cause */
+  cause: string;
   _unknownFields?: { [key: number]: Uint8Array[] } | undefined;
 }
 
@@ -881,6 +913,7 @@ function createBaseJob(): Job {
     decisions: [],
     restartsSinceCommit: 0,
     deadlineMs: 0,
+    stopCause: "",
     _unknownFields: {},
   };
 }
@@ -943,6 +976,9 @@ export const Job: MessageFns<Job> = {
     }
     if (message.deadlineMs !== 0) {
       writer.uint32(424).int64(message.deadlineMs);
+    }
+    if (message.stopCause !== "") {
+      writer.uint32(434).string(message.stopCause);
     }
     if (message._unknownFields !== undefined) {
       for (const [key, values] of globalThis.Object.entries(message._unknownFields)) {
@@ -1120,6 +1156,14 @@ export const Job: MessageFns<Job> = {
             message.deadlineMs = longToNumber(reader.int64());
             continue;
           }
+          case 54: {
+            if (tag !== 434) {
+              break;
+            }
+
+            message.stopCause = reader.string();
+            continue;
+          }
         }
         if ((tag & 7) === 4 || tag === 0) {
           break;
@@ -1201,6 +1245,11 @@ export const Job: MessageFns<Job> = {
         : isSet(object.deadline_ms)
         ? globalThis.Number(object.deadline_ms)
         : 0,
+      stopCause: isSet(object.stopCause)
+        ? globalThis.String(object.stopCause)
+        : isSet(object.stop_cause)
+        ? globalThis.String(object.stop_cause)
+        : "",
     };
   },
 
@@ -1263,6 +1312,9 @@ export const Job: MessageFns<Job> = {
     if (message.deadlineMs !== 0) {
       obj.deadlineMs = Math.round(message.deadlineMs);
     }
+    if (message.stopCause !== "") {
+      obj.stopCause = message.stopCause;
+    }
     return obj;
   },
 
@@ -1292,6 +1344,7 @@ export const Job: MessageFns<Job> = {
     message.decisions = object.decisions?.map((e) => Decision.fromPartial(e)) || [];
     message.restartsSinceCommit = object.restartsSinceCommit ?? 0;
     message.deadlineMs = object.deadlineMs ?? 0;
+    message.stopCause = object.stopCause ?? "";
     return message;
   },
 };
@@ -1724,13 +1777,16 @@ export const MemoryFilling: MessageFns<MemoryFilling> = {
 };
 
 function createBaseSubmitJobRequest(): SubmitJobRequest {
-  return { spec: undefined, _unknownFields: {} };
+  return { spec: undefined, resume: "", _unknownFields: {} };
 }
 
 export const SubmitJobRequest: MessageFns<SubmitJobRequest> = {
   encode(message: SubmitJobRequest, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
     if (message.spec !== undefined) {
       JobSpec.encode(message.spec, writer.uint32(10).fork()).join();
+    }
+    if (message.resume !== "") {
+      writer.uint32(18).string(message.resume);
     }
     if (message._unknownFields !== undefined) {
       for (const [key, values] of globalThis.Object.entries(message._unknownFields)) {
@@ -1764,6 +1820,14 @@ export const SubmitJobRequest: MessageFns<SubmitJobRequest> = {
             message.spec = JobSpec.decode(reader, reader.uint32());
             continue;
           }
+          case 2: {
+            if (tag !== 18) {
+              break;
+            }
+
+            message.resume = reader.string();
+            continue;
+          }
         }
         if ((tag & 7) === 4 || tag === 0) {
           break;
@@ -1785,13 +1849,19 @@ export const SubmitJobRequest: MessageFns<SubmitJobRequest> = {
   },
 
   fromJSON(object: any): SubmitJobRequest {
-    return { spec: isSet(object.spec) ? JobSpec.fromJSON(object.spec) : undefined };
+    return {
+      spec: isSet(object.spec) ? JobSpec.fromJSON(object.spec) : undefined,
+      resume: isSet(object.resume) ? globalThis.String(object.resume) : "",
+    };
   },
 
   toJSON(message: SubmitJobRequest): unknown {
     const obj: any = {};
     if (message.spec !== undefined) {
       obj.spec = JobSpec.toJSON(message.spec);
+    }
+    if (message.resume !== "") {
+      obj.resume = message.resume;
     }
     return obj;
   },
@@ -1802,18 +1872,25 @@ export const SubmitJobRequest: MessageFns<SubmitJobRequest> = {
   fromPartial(object: DeepPartial<SubmitJobRequest>): SubmitJobRequest {
     const message = createBaseSubmitJobRequest();
     message.spec = (object.spec !== undefined && object.spec !== null) ? JobSpec.fromPartial(object.spec) : undefined;
+    message.resume = object.resume ?? "";
     return message;
   },
 };
 
 function createBaseSubmitJobResponse(): SubmitJobResponse {
-  return { job: undefined, _unknownFields: {} };
+  return { job: undefined, operation: "", completedEarlier: false, _unknownFields: {} };
 }
 
 export const SubmitJobResponse: MessageFns<SubmitJobResponse> = {
   encode(message: SubmitJobResponse, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
     if (message.job !== undefined) {
       Job.encode(message.job, writer.uint32(10).fork()).join();
+    }
+    if (message.operation !== "") {
+      writer.uint32(18).string(message.operation);
+    }
+    if (message.completedEarlier !== false) {
+      writer.uint32(24).bool(message.completedEarlier);
     }
     if (message._unknownFields !== undefined) {
       for (const [key, values] of globalThis.Object.entries(message._unknownFields)) {
@@ -1847,6 +1924,22 @@ export const SubmitJobResponse: MessageFns<SubmitJobResponse> = {
             message.job = Job.decode(reader, reader.uint32());
             continue;
           }
+          case 2: {
+            if (tag !== 18) {
+              break;
+            }
+
+            message.operation = reader.string();
+            continue;
+          }
+          case 3: {
+            if (tag !== 24) {
+              break;
+            }
+
+            message.completedEarlier = reader.bool();
+            continue;
+          }
         }
         if ((tag & 7) === 4 || tag === 0) {
           break;
@@ -1868,13 +1961,27 @@ export const SubmitJobResponse: MessageFns<SubmitJobResponse> = {
   },
 
   fromJSON(object: any): SubmitJobResponse {
-    return { job: isSet(object.job) ? Job.fromJSON(object.job) : undefined };
+    return {
+      job: isSet(object.job) ? Job.fromJSON(object.job) : undefined,
+      operation: isSet(object.operation) ? globalThis.String(object.operation) : "",
+      completedEarlier: isSet(object.completedEarlier)
+        ? globalThis.Boolean(object.completedEarlier)
+        : isSet(object.completed_earlier)
+        ? globalThis.Boolean(object.completed_earlier)
+        : false,
+    };
   },
 
   toJSON(message: SubmitJobResponse): unknown {
     const obj: any = {};
     if (message.job !== undefined) {
       obj.job = Job.toJSON(message.job);
+    }
+    if (message.operation !== "") {
+      obj.operation = message.operation;
+    }
+    if (message.completedEarlier !== false) {
+      obj.completedEarlier = message.completedEarlier;
     }
     return obj;
   },
@@ -1885,6 +1992,181 @@ export const SubmitJobResponse: MessageFns<SubmitJobResponse> = {
   fromPartial(object: DeepPartial<SubmitJobResponse>): SubmitJobResponse {
     const message = createBaseSubmitJobResponse();
     message.job = (object.job !== undefined && object.job !== null) ? Job.fromPartial(object.job) : undefined;
+    message.operation = object.operation ?? "";
+    message.completedEarlier = object.completedEarlier ?? false;
+    return message;
+  },
+};
+
+function createBaseChangeDeadlineRequest(): ChangeDeadlineRequest {
+  return { job: "", deadlineMs: 0, _unknownFields: {} };
+}
+
+export const ChangeDeadlineRequest: MessageFns<ChangeDeadlineRequest> = {
+  encode(message: ChangeDeadlineRequest, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    if (message.job !== "") {
+      writer.uint32(10).string(message.job);
+    }
+    if (message.deadlineMs !== 0) {
+      writer.uint32(16).int64(message.deadlineMs);
+    }
+    if (message._unknownFields !== undefined) {
+      for (const [key, values] of globalThis.Object.entries(message._unknownFields)) {
+        const tag = parseInt(key, 10);
+        for (const value of values) {
+          writer.uint32(tag).raw(value);
+        }
+      }
+    }
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): ChangeDeadlineRequest {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBaseChangeDeadlineRequest();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+          case 1: {
+            if (tag !== 10) {
+              break;
+            }
+
+            message.job = reader.string();
+            continue;
+          }
+          case 2: {
+            if (tag !== 16) {
+              break;
+            }
+
+            message.deadlineMs = longToNumber(reader.int64());
+            continue;
+          }
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        const buf = reader.skip(tag & 7);
+
+        const list = message._unknownFields![tag];
+
+        if (list === undefined) {
+          message._unknownFields![tag] = [buf];
+        } else {
+          list.push(buf);
+        }
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+
+  fromJSON(object: any): ChangeDeadlineRequest {
+    return {
+      job: isSet(object.job) ? globalThis.String(object.job) : "",
+      deadlineMs: isSet(object.deadlineMs)
+        ? globalThis.Number(object.deadlineMs)
+        : isSet(object.deadline_ms)
+        ? globalThis.Number(object.deadline_ms)
+        : 0,
+    };
+  },
+
+  toJSON(message: ChangeDeadlineRequest): unknown {
+    const obj: any = {};
+    if (message.job !== "") {
+      obj.job = message.job;
+    }
+    if (message.deadlineMs !== 0) {
+      obj.deadlineMs = Math.round(message.deadlineMs);
+    }
+    return obj;
+  },
+
+  create(base?: DeepPartial<ChangeDeadlineRequest>): ChangeDeadlineRequest {
+    return ChangeDeadlineRequest.fromPartial(base ?? {});
+  },
+  fromPartial(object: DeepPartial<ChangeDeadlineRequest>): ChangeDeadlineRequest {
+    const message = createBaseChangeDeadlineRequest();
+    message.job = object.job ?? "";
+    message.deadlineMs = object.deadlineMs ?? 0;
+    return message;
+  },
+};
+
+function createBaseChangeDeadlineResponse(): ChangeDeadlineResponse {
+  return { _unknownFields: {} };
+}
+
+export const ChangeDeadlineResponse: MessageFns<ChangeDeadlineResponse> = {
+  encode(message: ChangeDeadlineResponse, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    if (message._unknownFields !== undefined) {
+      for (const [key, values] of globalThis.Object.entries(message._unknownFields)) {
+        const tag = parseInt(key, 10);
+        for (const value of values) {
+          writer.uint32(tag).raw(value);
+        }
+      }
+    }
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): ChangeDeadlineResponse {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBaseChangeDeadlineResponse();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        const buf = reader.skip(tag & 7);
+
+        const list = message._unknownFields![tag];
+
+        if (list === undefined) {
+          message._unknownFields![tag] = [buf];
+        } else {
+          list.push(buf);
+        }
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+
+  fromJSON(_: any): ChangeDeadlineResponse {
+    return {};
+  },
+
+  toJSON(_: ChangeDeadlineResponse): unknown {
+    const obj: any = {};
+    return obj;
+  },
+
+  create(base?: DeepPartial<ChangeDeadlineResponse>): ChangeDeadlineResponse {
+    return ChangeDeadlineResponse.fromPartial(base ?? {});
+  },
+  fromPartial(_: DeepPartial<ChangeDeadlineResponse>): ChangeDeadlineResponse {
+    const message = createBaseChangeDeadlineResponse();
     return message;
   },
 };
@@ -4115,7 +4397,7 @@ export const GetCheckpointResponse: MessageFns<GetCheckpointResponse> = {
 };
 
 function createBaseCheckpointRequest(): CheckpointRequest {
-  return { job: "", stop: false, live: LiveMode.UNSPECIFIED, now: false, _unknownFields: {} };
+  return { job: "", stop: false, live: LiveMode.UNSPECIFIED, now: false, cause: "", _unknownFields: {} };
 }
 
 export const CheckpointRequest: MessageFns<CheckpointRequest> = {
@@ -4131,6 +4413,9 @@ export const CheckpointRequest: MessageFns<CheckpointRequest> = {
     }
     if (message.now !== false) {
       writer.uint32(400).bool(message.now);
+    }
+    if (message.cause !== "") {
+      writer.uint32(410).string(message.cause);
     }
     if (message._unknownFields !== undefined) {
       for (const [key, values] of globalThis.Object.entries(message._unknownFields)) {
@@ -4188,6 +4473,14 @@ export const CheckpointRequest: MessageFns<CheckpointRequest> = {
             message.now = reader.bool();
             continue;
           }
+          case 51: {
+            if (tag !== 410) {
+              break;
+            }
+
+            message.cause = reader.string();
+            continue;
+          }
         }
         if ((tag & 7) === 4 || tag === 0) {
           break;
@@ -4214,6 +4507,7 @@ export const CheckpointRequest: MessageFns<CheckpointRequest> = {
       stop: isSet(object.stop) ? globalThis.Boolean(object.stop) : false,
       live: isSet(object.live) ? liveModeFromJSON(object.live) : LiveMode.UNSPECIFIED,
       now: isSet(object.now) ? globalThis.Boolean(object.now) : false,
+      cause: isSet(object.cause) ? globalThis.String(object.cause) : "",
     };
   },
 
@@ -4231,6 +4525,9 @@ export const CheckpointRequest: MessageFns<CheckpointRequest> = {
     if (message.now !== false) {
       obj.now = message.now;
     }
+    if (message.cause !== "") {
+      obj.cause = message.cause;
+    }
     return obj;
   },
 
@@ -4243,6 +4540,7 @@ export const CheckpointRequest: MessageFns<CheckpointRequest> = {
     message.stop = object.stop ?? false;
     message.live = object.live ?? LiveMode.UNSPECIFIED;
     message.now = object.now ?? false;
+    message.cause = object.cause ?? "";
     return message;
   },
 };
@@ -8834,6 +9132,18 @@ export const CoordinatorServiceService = {
     responseSerialize: (value: RestartResponse): Buffer => Buffer.from(RestartResponse.encode(value).finish()),
     responseDeserialize: (value: Buffer): RestartResponse => RestartResponse.decode(value),
   },
+  /** When the job's present run has to end. */
+  changeDeadline: {
+    path: "/holdfast.v1.CoordinatorService/ChangeDeadline" as const,
+    requestStream: false as const,
+    responseStream: false as const,
+    requestSerialize: (value: ChangeDeadlineRequest): Buffer =>
+      Buffer.from(ChangeDeadlineRequest.encode(value).finish()),
+    requestDeserialize: (value: Buffer): ChangeDeadlineRequest => ChangeDeadlineRequest.decode(value),
+    responseSerialize: (value: ChangeDeadlineResponse): Buffer =>
+      Buffer.from(ChangeDeadlineResponse.encode(value).finish()),
+    responseDeserialize: (value: Buffer): ChangeDeadlineResponse => ChangeDeadlineResponse.decode(value),
+  },
   getOperation: {
     path: "/holdfast.v1.CoordinatorService/GetOperation" as const,
     requestStream: false as const,
@@ -8984,6 +9294,8 @@ export interface CoordinatorServiceServer extends UntypedServiceImplementation {
   getCheckpoint: handleUnaryCall<GetCheckpointRequest, GetCheckpointResponse>;
   checkpoint: handleUnaryCall<CheckpointRequest, CheckpointResponse>;
   restart: handleUnaryCall<RestartRequest, RestartResponse>;
+  /** When the job's present run has to end. */
+  changeDeadline: handleUnaryCall<ChangeDeadlineRequest, ChangeDeadlineResponse>;
   getOperation: handleUnaryCall<GetOperationRequest, GetOperationResponse>;
   /** Events of a job or an operation, from now on, until it ends. */
   watch: handleServerStreamingCall<WatchRequest, WatchResponse>;
@@ -9172,6 +9484,22 @@ export interface CoordinatorServiceClient extends Client {
     metadata: Metadata,
     options: Partial<CallOptions>,
     callback: (error: ServiceError | null, response: RestartResponse) => void,
+  ): ClientUnaryCall;
+  /** When the job's present run has to end. */
+  changeDeadline(
+    request: ChangeDeadlineRequest,
+    callback: (error: ServiceError | null, response: ChangeDeadlineResponse) => void,
+  ): ClientUnaryCall;
+  changeDeadline(
+    request: ChangeDeadlineRequest,
+    metadata: Metadata,
+    callback: (error: ServiceError | null, response: ChangeDeadlineResponse) => void,
+  ): ClientUnaryCall;
+  changeDeadline(
+    request: ChangeDeadlineRequest,
+    metadata: Metadata,
+    options: Partial<CallOptions>,
+    callback: (error: ServiceError | null, response: ChangeDeadlineResponse) => void,
   ): ClientUnaryCall;
   getOperation(
     request: GetOperationRequest,

@@ -338,12 +338,37 @@ export interface JobSpec {
    * doubled for each further one; 0: the coordinator's default, 10 s.
    */
   restartBackoffMs: number;
+  /** Absent: not part of a Slurm job. */
+  slurm: SlurmTask | undefined;
   _unknownFields?: { [key: number]: Uint8Array[] } | undefined;
 }
 
 export interface JobSpec_EnvironmentEntry {
   key: string;
   value: string;
+  _unknownFields?: { [key: number]: Uint8Array[] } | undefined;
+}
+
+/** The Slurm job that a job is part of: its trees live in that one's steps. */
+export interface SlurmTask {
+  cluster: string;
+  jobId: number;
+  /** SLURM_RESTART_COUNT of the run that last asked for it */
+  restartCount: number;
+  /** tells the commands of one script apart */
+  key: string;
+  /**
+   * The batch system may run the script again: a last checkpoint before its end
+   * stops the job.
+   */
+  requeue: boolean;
+  /** The job that began anew in its place; empty: none. */
+  supersededBy: string;
+  /**
+   * Random per request: one that is asked again, since its answer was lost, gets
+   * the same answer.
+   */
+  attempt: string;
   _unknownFields?: { [key: number]: Uint8Array[] } | undefined;
 }
 
@@ -2527,6 +2552,7 @@ function createBaseJobSpec(): JobSpec {
     deadlineMs: 0,
     walltimeMs: 0,
     restartBackoffMs: 0,
+    slurm: undefined,
     _unknownFields: {},
   };
 }
@@ -2589,6 +2615,9 @@ export const JobSpec: MessageFns<JobSpec> = {
     }
     if (message.restartBackoffMs !== 0) {
       writer.uint32(440).int64(message.restartBackoffMs);
+    }
+    if (message.slurm !== undefined) {
+      SlurmTask.encode(message.slurm, writer.uint32(450).fork()).join();
     }
     if (message._unknownFields !== undefined) {
       for (const [key, values] of globalThis.Object.entries(message._unknownFields)) {
@@ -2769,6 +2798,14 @@ export const JobSpec: MessageFns<JobSpec> = {
             message.restartBackoffMs = longToNumber(reader.int64());
             continue;
           }
+          case 56: {
+            if (tag !== 450) {
+              break;
+            }
+
+            message.slurm = SlurmTask.decode(reader, reader.uint32());
+            continue;
+          }
         }
         if ((tag & 7) === 4 || tag === 0) {
           break;
@@ -2861,6 +2898,7 @@ export const JobSpec: MessageFns<JobSpec> = {
         : isSet(object.restart_backoff_ms)
         ? globalThis.Number(object.restart_backoff_ms)
         : 0,
+      slurm: isSet(object.slurm) ? SlurmTask.fromJSON(object.slurm) : undefined,
     };
   },
 
@@ -2929,6 +2967,9 @@ export const JobSpec: MessageFns<JobSpec> = {
     if (message.restartBackoffMs !== 0) {
       obj.restartBackoffMs = Math.round(message.restartBackoffMs);
     }
+    if (message.slurm !== undefined) {
+      obj.slurm = SlurmTask.toJSON(message.slurm);
+    }
     return obj;
   },
 
@@ -2966,6 +3007,9 @@ export const JobSpec: MessageFns<JobSpec> = {
     message.deadlineMs = object.deadlineMs ?? 0;
     message.walltimeMs = object.walltimeMs ?? 0;
     message.restartBackoffMs = object.restartBackoffMs ?? 0;
+    message.slurm = (object.slurm !== undefined && object.slurm !== null)
+      ? SlurmTask.fromPartial(object.slurm)
+      : undefined;
     return message;
   },
 };
@@ -3067,6 +3111,208 @@ export const JobSpec_EnvironmentEntry: MessageFns<JobSpec_EnvironmentEntry> = {
     const message = createBaseJobSpec_EnvironmentEntry();
     message.key = object.key ?? "";
     message.value = object.value ?? "";
+    return message;
+  },
+};
+
+function createBaseSlurmTask(): SlurmTask {
+  return {
+    cluster: "",
+    jobId: 0,
+    restartCount: 0,
+    key: "",
+    requeue: false,
+    supersededBy: "",
+    attempt: "",
+    _unknownFields: {},
+  };
+}
+
+export const SlurmTask: MessageFns<SlurmTask> = {
+  encode(message: SlurmTask, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    if (message.cluster !== "") {
+      writer.uint32(10).string(message.cluster);
+    }
+    if (message.jobId !== 0) {
+      writer.uint32(16).int64(message.jobId);
+    }
+    if (message.restartCount !== 0) {
+      writer.uint32(24).int32(message.restartCount);
+    }
+    if (message.key !== "") {
+      writer.uint32(34).string(message.key);
+    }
+    if (message.requeue !== false) {
+      writer.uint32(40).bool(message.requeue);
+    }
+    if (message.supersededBy !== "") {
+      writer.uint32(50).string(message.supersededBy);
+    }
+    if (message.attempt !== "") {
+      writer.uint32(58).string(message.attempt);
+    }
+    if (message._unknownFields !== undefined) {
+      for (const [key, values] of globalThis.Object.entries(message._unknownFields)) {
+        const tag = parseInt(key, 10);
+        for (const value of values) {
+          writer.uint32(tag).raw(value);
+        }
+      }
+    }
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): SlurmTask {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBaseSlurmTask();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+          case 1: {
+            if (tag !== 10) {
+              break;
+            }
+
+            message.cluster = reader.string();
+            continue;
+          }
+          case 2: {
+            if (tag !== 16) {
+              break;
+            }
+
+            message.jobId = longToNumber(reader.int64());
+            continue;
+          }
+          case 3: {
+            if (tag !== 24) {
+              break;
+            }
+
+            message.restartCount = reader.int32();
+            continue;
+          }
+          case 4: {
+            if (tag !== 34) {
+              break;
+            }
+
+            message.key = reader.string();
+            continue;
+          }
+          case 5: {
+            if (tag !== 40) {
+              break;
+            }
+
+            message.requeue = reader.bool();
+            continue;
+          }
+          case 6: {
+            if (tag !== 50) {
+              break;
+            }
+
+            message.supersededBy = reader.string();
+            continue;
+          }
+          case 7: {
+            if (tag !== 58) {
+              break;
+            }
+
+            message.attempt = reader.string();
+            continue;
+          }
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        const buf = reader.skip(tag & 7);
+
+        const list = message._unknownFields![tag];
+
+        if (list === undefined) {
+          message._unknownFields![tag] = [buf];
+        } else {
+          list.push(buf);
+        }
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+
+  fromJSON(object: any): SlurmTask {
+    return {
+      cluster: isSet(object.cluster) ? globalThis.String(object.cluster) : "",
+      jobId: isSet(object.jobId)
+        ? globalThis.Number(object.jobId)
+        : isSet(object.job_id)
+        ? globalThis.Number(object.job_id)
+        : 0,
+      restartCount: isSet(object.restartCount)
+        ? globalThis.Number(object.restartCount)
+        : isSet(object.restart_count)
+        ? globalThis.Number(object.restart_count)
+        : 0,
+      key: isSet(object.key) ? globalThis.String(object.key) : "",
+      requeue: isSet(object.requeue) ? globalThis.Boolean(object.requeue) : false,
+      supersededBy: isSet(object.supersededBy)
+        ? globalThis.String(object.supersededBy)
+        : isSet(object.superseded_by)
+        ? globalThis.String(object.superseded_by)
+        : "",
+      attempt: isSet(object.attempt) ? globalThis.String(object.attempt) : "",
+    };
+  },
+
+  toJSON(message: SlurmTask): unknown {
+    const obj: any = {};
+    if (message.cluster !== "") {
+      obj.cluster = message.cluster;
+    }
+    if (message.jobId !== 0) {
+      obj.jobId = Math.round(message.jobId);
+    }
+    if (message.restartCount !== 0) {
+      obj.restartCount = Math.round(message.restartCount);
+    }
+    if (message.key !== "") {
+      obj.key = message.key;
+    }
+    if (message.requeue !== false) {
+      obj.requeue = message.requeue;
+    }
+    if (message.supersededBy !== "") {
+      obj.supersededBy = message.supersededBy;
+    }
+    if (message.attempt !== "") {
+      obj.attempt = message.attempt;
+    }
+    return obj;
+  },
+
+  create(base?: DeepPartial<SlurmTask>): SlurmTask {
+    return SlurmTask.fromPartial(base ?? {});
+  },
+  fromPartial(object: DeepPartial<SlurmTask>): SlurmTask {
+    const message = createBaseSlurmTask();
+    message.cluster = object.cluster ?? "";
+    message.jobId = object.jobId ?? 0;
+    message.restartCount = object.restartCount ?? 0;
+    message.key = object.key ?? "";
+    message.requeue = object.requeue ?? false;
+    message.supersededBy = object.supersededBy ?? "";
+    message.attempt = object.attempt ?? "";
     return message;
   },
 };

@@ -250,7 +250,7 @@ export class Simulation {
       await collect(context, JOB);
       return null;
     }
-    const request = { job: JOB, stop: false, live: LiveMode.AUTO, now: false };
+    const request = { job: JOB, stop: false, live: LiveMode.AUTO, now: false, cause: '' };
     if (action === 'checkpoint') return requestCheckpoint(context, ROOT, request);
     const source = { $case: 'job', value: JOB } as const;
     const rest = { nodes: [], outputPath: '', lazy: false, deadlineMs: 0, walltimeMs: 0 };

@@ -117,7 +117,10 @@ export class FakeCluster {
         return systemClock.every(periodMs, run);
       },
     };
-    this.coordinator = await startCoordinator(this.options(), { peerCredentials, clock, ...this.#parts });
+    // Nobody is looked up: those are processes, and the names say nothing here.
+    const users = { find: async () => null };
+    const parts = { peerCredentials, clock, users, ...this.#parts };
+    this.coordinator = await startCoordinator(this.options(), parts);
     this.address = this.coordinator.address;
   }
 
@@ -203,7 +206,8 @@ export class User {
   }
 
   async submit(spec: Partial<JobSpec> = {}): Promise<Job> {
-    const request = { spec: JobSpec.fromPartial({ argv: ['/bin/work'], workingDirectory: '/', ...spec }) };
+    const full = JobSpec.fromPartial({ argv: ['/bin/work'], workingDirectory: '/', ...spec });
+    const request = { spec: full, resume: '' };
     const { job } = await invoke(this.client, this.client.submitJob, request, { metadata: this.metadata });
     if (job === undefined) throw new Error('no job');
     return job;
@@ -235,7 +239,7 @@ export class User {
   }
 
   async requestCheckpoint(job: string, stop = false): Promise<string> {
-    const request = { job, stop, live: LiveMode.AUTO, now: false };
+    const request = { job, stop, live: LiveMode.AUTO, now: false, cause: '' };
     const { metadata } = this;
     return (await invoke(this.client, this.client.checkpoint, request, { metadata })).operation;
   }

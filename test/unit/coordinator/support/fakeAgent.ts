@@ -163,12 +163,16 @@ export class FakeAgent {
     return this.received.map(({ body }) => body?.$case ?? '');
   }
 
-  endTree(treeId: string, end: { exitCode?: number; signal?: number; memoryLost?: string }): void {
+  endTree(
+    treeId: string,
+    end: { exitCode?: number; signal?: number; memoryLost?: string; seatGone?: boolean },
+  ): void {
     const tree = [...this.trees.values()].find((hosted) => hosted.treeId === treeId);
     if (tree === undefined) throw new Error(`${this.node} hosts no tree ${treeId}`);
     this.trees.delete(`${tree.job}/${tree.treeId}`);
     const { job, incarnation } = tree;
-    this.send({ $case: 'treeEnded', value: { job, treeId, incarnation, memoryLost: '', ...end } });
+    const value = { job, treeId, incarnation, memoryLost: '', seatGone: false, ...end };
+    this.send({ $case: 'treeEnded', value });
   }
 
   send(message: NonNullable<SessionRequest['message']>): void {

@@ -1,8 +1,8 @@
+#include "limits.h"
+
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-
-#include "preload.h"
 
 /* The titles that the kernel gives the lines of /proc/PID/limits (fs/proc/base.c). */
 static const struct {

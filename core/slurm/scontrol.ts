@@ -1,0 +1,63 @@
+/** Questions to Slurm's own command, and requests; bounded, and never through a shell. */
+import { execFile } from 'node:child_process';
+import { HoldfastError } from '../errors';
+
+const TIMEOUT_MS = 10_000;
+
+export interface SlurmJobState {
+  /** "RUNNING", "COMPLETING" … */
+  readonly state: string;
+  /** Unix time; 0: none. */
+  readonly endMs: number;
+  /** It is to make room for another job, and has until its end. */
+  readonly isPreempted: boolean;
+  /** Slurm may run the script again. */
+  readonly mayRequeue: boolean;
+  /** How often the script was run again, the run that is about to begin included. */
+  readonly restarts: number;
+  /** Where Slurm writes what the script prints; empty: it does not say. */
+  readonly outputPath: string;
+}
+
+/** @param text of `scontrol show job -o`; times in it are of this machine's time zone */
+export function parseJob(text: string): SlurmJobState {
+  const field = (name: string): string => new RegExp(`(?:^|\\s)${name}=(\\S*)`).exec(text)?.[1] ?? '';
+  const time = (name: string): number => Date.parse(field(name)) || 0;
+  return {
+    state: field('JobState'),
+    endMs: time('EndTime'),
+    isPreempted: time('PreemptTime') > 0,
+    restarts: Number(field('Restarts')) || 0,
+    mayRequeue: field('Requeue') === '1',
+    outputPath: field('StdOut'),
+  };
+}
+
+/** Whose rights it gets; absent: this process's. */
+export interface As {
+  readonly uid?: number;
+  readonly gid?: number;
+}
+
+/** @throws HoldfastError INTERNAL with Slurm's own words */
+export function scontrol(args: readonly string[], as: As = {}): Promise<string> {
+  const { PATH, SLURM_CONF } = process.env;
+  // Times as parseJob reads them, and nothing else of an environment that may hold secrets.
+  const env = { PATH, LC_ALL: 'C', TZ: process.env.TZ, SLURM_CONF, SLURM_TIME_FORMAT: 'standard' };
+  return new Promise((resolve, reject) => {
+    execFile('scontrol', args, { timeout: TIMEOUT_MS, env, ...as }, (error, stdout, stderr) => {
+      if (!error) return resolve(stdout);
+      const why = stderr.trim().split('\n').at(-1) || error.message;
+      const message = `scontrol ${args.join(' ')} failed: ${why}`;
+      reject(new HoldfastError('INTERNAL', message, 'see whether `scontrol` works in this job'));
+    });
+  });
+}
+
+export const slurmJobState = async (jobId: number, as: As = {}): Promise<SlurmJobState> =>
+  parseJob(await scontrol(['show', 'job', '-o', String(jobId)], as));
+
+/** "n[1-3]" → n1, n2, n3 */
+export async function hostNames(nodeList: string): Promise<string[]> {
+  return (await scontrol(['show', 'hostnames', nodeList])).split('\n').filter(Boolean);
+}

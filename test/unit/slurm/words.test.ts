@@ -1,0 +1,65 @@
+/** What Slurm says in variables and in words, and what is refused inside of it. */
+import { commandKey, slurmEnvironment, tasksPerNode } from '../../../cli/slurm/environment';
+import { refuseLauncher } from '../../../cli/slurm/refuse';
+import { parseJob } from '../../../core/slurm/scontrol';
+
+test.each([
+  ['2(x3),1', [2, 2, 2, 1]],
+  ['4', [4]],
+  ['', []],
+])('tasks per node %j', (text, counts) => expect(tasksPerNode(text)).toEqual(counts));
+
+test('the variables of a task', () => {
+  const environment = {
+    ...{ SLURM_JOB_ID: '12', SLURM_CLUSTER_NAME: 'sim', SLURM_RESTART_COUNT: '2', SLURM_JOB_NUM_NODES: '2' },
+    ...{ SLURM_JOB_NODELIST: 'n[1-2]', SLURM_TASKS_PER_NODE: '2(x2)', SLURM_JOB_END_TIME: '1700000000' },
+  };
+  expect(slurmEnvironment(environment)).toEqual({
+    ...{ cluster: 'sim', jobId: 12, restartCount: 2, nodeCount: 2, nodeList: 'n[1-2]' },
+    ...{ tasksPerNode: [2, 2], endMs: 1_700_000_000_000 },
+  });
+  expect(slurmEnvironment({})).toBeNull();
+});
+
+const SHOWN =
+  'JobId=12 JobName=job.sh UserId=alice(2001) Requeue=1 Restarts=0 BatchFlag=1 Reboot=0 RunTime=00:00:05 ' +
+  'JobState=RUNNING StartTime=2026-11-28T19:00:00 EndTime=2026-11-28T20:00:00 PreemptTime=None StdOut=/home/alice/slurm-12.out';
+
+test('scontrol show job', () => {
+  expect(parseJob(SHOWN)).toEqual({
+    ...{
+      state: 'RUNNING',
+      endMs: new Date(2026, 10, 28, 20).getTime(),
+      isPreempted: false,
+      mayRequeue: true,
+      restarts: 0,
+    },
+    outputPath: '/home/alice/slurm-12.out',
+  });
+  const preempted = SHOWN.replace('PreemptTime=None', 'PreemptTime=2026-11-28T19:30:00');
+  expect(parseJob(preempted.replace(/EndTime=\S+/, 'EndTime=Unknown'))).toMatchObject({
+    endMs: 0,
+    isPreempted: true,
+  });
+});
+
+test('the same words elsewhere are another command', () => {
+  expect(commandKey(['a', 'b'], '/x')).toBe(commandKey(['a', 'b'], '/x'));
+  expect(commandKey(['a', 'b'], '/x')).not.toBe(commandKey(['a b'], '/x'));
+  expect(commandKey(['a', 'b'], '/x')).not.toBe(commandKey(['a', 'b'], '/y'));
+});
+
+test.each([
+  [['srun', './app', '5'], 1, 'use `holdfast run -- ./app 5`'],
+  [['/usr/bin/srun', '-n', '4', './app'], 2, 'use `holdfast mpirun -n TASKS ./app`'],
+  [['mpirun', '-n', '4', './app'], 2, 'use `holdfast mpirun -n 4 ./app`'],
+  [['mpiexec.hydra', './app'], 2, 'use `holdfast mpirun ./app`'],
+  [['mpirun', './app'], 1, null],
+  [['./srun-like'], 2, null],
+])('%j on %d nodes', (argv, nodeCount, remedy) => {
+  const slurm = slurmEnvironment({ SLURM_JOB_ID: '1', SLURM_JOB_NUM_NODES: String(nodeCount) });
+  if (slurm === null) throw new Error('no environment');
+  const attempt = () => refuseLauncher(argv, slurm);
+  if (remedy === null) expect(attempt).not.toThrow();
+  else expect(attempt).toThrow(expect.objectContaining({ code: 'INVALID_ARGUMENT', remedy }));
+});
