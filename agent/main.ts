@@ -33,6 +33,7 @@ import { RunDirectory } from './runDirectory';
 import { Seats } from './seats/seats';
 import { seatService } from './seats/service';
 import { Connection } from './session/connection';
+import { type CoordinatorClients, Coordinators } from './session/coordinators';
 import { Dispatcher } from './session/dispatcher';
 import { SessionPriority } from './sessionPriority';
 import { sweep } from './sweep';
@@ -42,7 +43,7 @@ import { Trees } from './trees';
 export interface Agent {
   /** Resolves once the coordinator has welcomed this node. */
   readonly registered: Promise<void>;
-  /** HOST:PORT it dials. */
+  /** HOST:PORT of the one that leads, as far as is known. */
   readonly coordinator: string;
   /** HOST:PORT of metrics and health. */
   readonly metricsAddress: string | undefined;
@@ -62,13 +63,27 @@ const DRAIN_MS = 30_000;
 const hostOf = (address: string): string =>
   address.slice(0, address.lastIndexOf(':')).replace(/^\[|\]$/g, '');
 
+function clientsOf(address: string, certificates: LiveCertificates | null): CoordinatorClients {
+  const host = hostOf(address);
+  const credentials =
+    certificates === null ? ChannelCredentials.createInsecure() : liveCredentials(certificates, host);
+  const channel = { ...channelOptions(), ...addressOptions(host) };
+  return {
+    address,
+    agents: new AgentServiceClient(address, credentials, channel),
+    users: new CoordinatorServiceClient(address, credentials, channel),
+  };
+}
+
 async function openCertificates(options: AgentOptions): Promise<LiveCertificates | null> {
-  const host = hostOf(options.coordinator);
   if (options.tlsDirectory) return LiveCertificates.open(options.tlsDirectory, options.node);
-  if (!/^(127\.|localhost$|\[?::1)/.test(host)) {
+  const elsewhere = options.coordinators.find(
+    (address) => !/^(127\.|localhost$|\[?::1)/.test(hostOf(address)),
+  );
+  if (elsewhere !== undefined) {
     throw new HoldfastError(
       'INVALID_ARGUMENT',
-      `the coordinator at ${options.coordinator} is not on this machine, and no certificates are given`,
+      `the coordinator at ${elsewhere} is not on this machine, and no certificates are given`,
       'give --tls DIR (see holdfast ca)',
     );
   }
@@ -121,18 +136,16 @@ export async function startAgent(input: AgentOptionsInput): Promise<Agent> {
   const certificates = await openCertificates(options);
   const certificateWatch = certificates && watchCertificates(certificates, log);
   telemetry.certificate(certificates);
-  const credentials =
-    certificates === null
-      ? ChannelCredentials.createInsecure()
-      : liveCredentials(certificates, hostOf(options.coordinator));
+  const coordinators = new Coordinators(
+    options.coordinators.map((address) => clientsOf(address, certificates)),
+  );
   const dispatcher = new Dispatcher(context, new Fencing(directory));
-  const channel = { ...channelOptions(), ...addressOptions(hostOf(options.coordinator)) };
   let welcomed: () => void = () => {};
   const registered = new Promise<void>((resolve) => {
     welcomed = resolve;
   });
   const connection = new Connection({
-    client: new AgentServiceClient(options.coordinator, credentials, channel),
+    client: coordinators,
     register: () => ({ node: options.node, facts, version: VERSION }),
     filling: () => context.lazyTrees.status(),
     execute: telemetry.around((command, report) => dispatcher.execute(command, report)),
@@ -142,7 +155,6 @@ export async function startAgent(input: AgentOptionsInput): Promise<Agent> {
     },
     ...{ lease, trees, log },
   });
-  const userClient = new CoordinatorServiceClient(options.coordinator, credentials, channel);
   const tools = await serveTools({
     socketPath: options.toolsSocket,
     peerCredentials,
@@ -150,7 +162,10 @@ export async function startAgent(input: AgentOptionsInput): Promise<Agent> {
     services: (caller) => {
       const identity = { ...caller, node: options.node };
       return [
-        service(CoordinatorServiceService, forwardingHandlers(userClient, identity)),
+        service(
+          CoordinatorServiceService,
+          forwardingHandlers(() => coordinators.users, identity),
+        ),
         service(SeatServiceService, seatService(context.seats, identity, log)),
       ];
     },
@@ -170,7 +185,9 @@ export async function startAgent(input: AgentOptionsInput): Promise<Agent> {
 
   return {
     registered,
-    coordinator: options.coordinator,
+    get coordinator() {
+      return coordinators.address;
+    },
     metricsAddress: telemetry.address,
     reload: (next) => {
       const { needRestart, ...change } = reloaded(parsed, next);
@@ -191,7 +208,6 @@ export async function startAgent(input: AgentOptionsInput): Promise<Agent> {
       connection.close();
       certificateWatch?.close();
       await tools.close();
-      userClient.close();
       trees.close();
       await store.close();
       await telemetry.close();

@@ -11,8 +11,8 @@ import { parseStoreUrl } from '../store/url';
 const MIB = 1 << 20;
 
 const schema = z.object({
-  /** Address of the coordinator, HOST:PORT. */
-  coordinator: z.string().regex(/^.+:\d+$/, 'must be HOST:PORT'),
+  /** HOST:PORT of every coordinator of the cluster. */
+  coordinators: z.array(z.string().regex(/^.+:\d+$/, 'must be HOST:PORT')).min(1, 'must name one'),
   node: z
     .string()
     .regex(/^[A-Za-z0-9][A-Za-z0-9._-]{0,62}$/, 'must be a host name')
@@ -60,7 +60,7 @@ export type AgentOptions = Readonly<z.infer<typeof schema>>;
 export type AgentOptionsInput = z.input<typeof schema>;
 
 export const AGENT_SETTINGS = {
-  coordinator: 'coordinator',
+  coordinator: 'coordinators',
   node: 'node',
   address: 'addresses',
   store: 'storeUrl',

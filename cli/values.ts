@@ -101,6 +101,11 @@ export function parseHostPort(text: string): string {
   return text;
 }
 
+/** "HOST:PORT,HOST:PORT" as a list. */
+export function parseHostPorts(text: string): string[] {
+  return parseNames(text).map(parseHostPort);
+}
+
 /** "a,b" as ['a', 'b']; an empty or a repeated name is an error. */
 export function parseNames(text: string): string[] {
   const names = text.split(',').map((name) => name.trim());

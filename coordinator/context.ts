@@ -1,4 +1,4 @@
-/** What the coordinator's parts share. Built once in main.ts. */
+/** What the coordinator's parts share while it leads. Built anew in leading.ts each time it begins to. */
 import type { Redis } from 'ioredis';
 import type { Logger } from '../core/log';
 import type { ObjectStore } from '../store/contract';
@@ -27,7 +27,11 @@ import type { Roles } from './users/roles';
 export interface Context {
   readonly clock: Clock;
   readonly log: Logger;
+  /** Writes only while this coordinator leads (A2). */
   readonly redis: Redis;
+  /** false: another one may lead by now. */
+  readonly leads: () => boolean;
+  /** As redis (A3). */
   readonly store: ObjectStore;
   readonly fleet: Fleet;
   readonly jobs: JobTable;

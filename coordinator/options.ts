@@ -9,7 +9,7 @@ import { invalidSetting, parseSettings, type SettingNames } from '../core/settin
 import { textFor } from '../core/settingText';
 import { metricsAddress } from '../core/telemetry/address';
 import { parseStoreUrl } from '../store/url';
-import { parseRedisUrl } from './redis/external';
+import { parseRedisUrl } from './redis/url';
 
 const PORT = 7020;
 
@@ -47,6 +47,10 @@ const schema = z
     storeUrl: textFor(parseStoreUrl),
     toolsSocket: absolute.default('/run/holdfast/coordinator.sock'),
     leaseMs: z.number().int().min(200).max(600_000).default(10_000),
+    /** How long nobody leads at most when the leader is gone, where several coordinators share a Redis. */
+    leaderLeaseMs: z.number().int().min(200).max(600_000).default(10_000),
+    /** HOST:PORT by which agents know this coordinator; default: the host's name, with the port it listens on. */
+    advertise: z.string().regex(HOST_PORT, 'must be HOST:PORT').optional(),
     heartbeatMs: z.number().int().min(20).optional(),
     /** How long an automatic restart waits for nodes that can take the job. */
     restartWaitMs: z.number().int().min(0).default(600_000),
@@ -102,6 +106,8 @@ export const COORDINATOR_SETTINGS = {
   'munge-listen': 'mungeListen',
   'munge-socket': 'mungeSocket',
   lease: 'leaseMs',
+  'leader-lease': 'leaderLeaseMs',
+  advertise: 'advertise',
   'restart-wait': 'restartWaitMs',
   'max-checkpoints': 'maxCheckpoints',
   keep: 'retention',

@@ -1,13 +1,14 @@
 /** The TCP port: agents' sessions, and the calls they forward. */
 import { Server } from '@grpc/grpc-js';
+import type { Logger } from '../core/log';
 import { channelOptions, MAX_STREAMS } from '../core/rpc/channel';
 import { coordinatorNameIn } from '../core/tls/credentials';
 import { LiveCertificates } from '../core/tls/live';
 import { AgentServiceService } from '../proto/gen/holdfast/v1/agent';
 import { CoordinatorServiceService } from '../proto/gen/holdfast/v1/coordinator';
 import { forwardedIdentity } from './api/forwarded';
-import { servedBy, servedCoordinator } from './api/serve';
-import type { Context } from './context';
+import { type Guard, servedCoordinator } from './api/serve';
+import type { Leading, Post } from './leadership/post';
 import { hostPort, serveTcp } from './listener';
 import { listenMunge } from './munge/server';
 import type { CoordinatorOptions } from './options';
@@ -22,23 +23,23 @@ export interface Listening {
 }
 
 export async function listen(
-  context: Context,
+  post: Post<Leading>,
+  guard: Guard & { readonly log: Logger },
   options: CoordinatorOptions,
   certificates: LiveCertificates | null,
 ): Promise<Listening> {
-  const { fleet, clock, log } = context;
+  const { clock, log } = guard;
+  const what = { guard, handlers: post.handlers };
   const server = new Server({
     ...channelOptions(options.leaseMs),
     'grpc.max_concurrent_streams': MAX_STREAMS.agent,
   });
   const isInsecure = options.insecureLoopback;
-  server.addService(AgentServiceService, sessionService({ fleet, clock, log, isInsecure }));
-  const forwarded = servedCoordinator(servedBy(context), 'agent', (call) =>
-    forwardedIdentity(call, isInsecure),
-  );
+  server.addService(AgentServiceService, sessionService({ fleet: post.fleet, clock, log, isInsecure }));
+  const forwarded = servedCoordinator(what, 'agent', (call) => forwardedIdentity(call, isInsecure));
   server.addService(CoordinatorServiceService, forwarded);
   const listener = await serveTcp(server, { ...hostPort(options.listen), certificates, log });
-  const munge = await listenMunge(context, options, certificates);
+  const munge = await listenMunge(what, log, options, certificates);
   return {
     address: `${options.listen.slice(0, options.listen.lastIndexOf(':'))}:${listener.port}`,
     mungeAddress: munge?.address,

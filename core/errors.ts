@@ -77,6 +77,17 @@ export class HoldfastError extends Error {
   }
 }
 
+/** Of a coordinator that stands by. @param leader HOST:PORT; empty: none leads now */
+export class NotLeaderError extends HoldfastError {
+  constructor(readonly leader: string) {
+    const [who, remedy] =
+      leader === ''
+        ? ['none leads now', 'try again in some seconds']
+        : [`${leader} leads`, 'ask that one, or through an agent'];
+    super('COORDINATOR_UNAVAILABLE', `this coordinator stands by: ${who}`, remedy);
+  }
+}
+
 export function isErrorCode(code: string): code is ErrorCode {
   return Object.hasOwn(ERRORS, code);
 }

@@ -54,6 +54,25 @@ export function withFaultPoints(store: ObjectStore): ObjectStore {
   };
 }
 
+/** Asks before each write, and again before each of its attempts if it is inside of the retries. @param admit throws: not written */
+export function withGuard(store: ObjectStore, admit: (key: string) => Promise<void>): ObjectStore {
+  return {
+    ...functionsOf(store),
+    put: async (key, body, options) => {
+      await admit(key);
+      await store.put(key, body, options);
+    },
+    putIfAbsent: async (key, body) => {
+      await admit(key);
+      return store.putIfAbsent(key, body);
+    },
+    delete: async (key) => {
+      await admit(key);
+      await store.delete(key);
+    },
+  };
+}
+
 const MARKER_KEY = 'holdfast-store.json';
 const MARKER = Buffer.from('{"format":"holdfast-store","version":1}\n');
 

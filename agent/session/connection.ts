@@ -2,6 +2,7 @@
 import { randomUUID } from 'node:crypto';
 import type { ClientDuplexStream } from '@grpc/grpc-js';
 import type { Logger } from 'pino';
+import { leaderIn } from '../../core/rpc/errors';
 import type {
   AgentServiceClient,
   Command,
@@ -17,6 +18,8 @@ import { monotonicClock } from '../lease';
 import type { ReportProgress } from './dispatcher';
 
 const RECONNECT_MS = 300;
+/** With another coordinator to try, one that does not welcome us is not waited for any longer. */
+const WELCOME_MS = 2_000;
 /** Results kept for a coordinator that asks again after a reconnect. */
 const REMEMBERED_RESULTS = 500;
 
@@ -38,8 +41,14 @@ export interface HostedTrees {
   forget(job: string, treeId: string, incarnation: number): void;
 }
 
+/** Whom to call; with others there, another one may be tried (agent/session/coordinators.ts). */
+export interface SessionClient extends Pick<AgentServiceClient, 'session' | 'close'> {
+  readonly hasOthers?: boolean;
+  passOver?(leader?: string): void;
+}
+
 export interface ConnectionOptions {
-  readonly client: AgentServiceClient;
+  readonly client: SessionClient;
   readonly lease: Lease;
   readonly trees: HostedTrees;
   readonly log: Logger;
@@ -61,6 +70,8 @@ export class Connection {
   private coordinator = '';
   private sequence = 0;
   private leaseMs = 0;
+  private welcomeTimer: NodeJS.Timeout | null = null;
+  private isWelcome = false;
   private closed = false;
 
   constructor(private readonly options: ConnectionOptions) {}
@@ -68,8 +79,11 @@ export class Connection {
   open(): void {
     const stream = this.options.client.session();
     this.stream = stream;
+    this.isWelcome = false;
+    if (this.options.client.hasOthers)
+      this.welcomeTimer = setTimeout(() => this.giveUp(stream, 'it does not answer'), WELCOME_MS);
     stream.on('data', (response: SessionResponse) => this.onMessage(response));
-    stream.on('error', (error) => this.onLost(stream, error.message));
+    stream.on('error', (error) => this.onLost(stream, error.message, leaderIn(error)));
     stream.on('end', () => this.onLost(stream, 'the coordinator ended the stream'));
     const trees = this.options.trees
       .all()
@@ -91,6 +105,7 @@ export class Connection {
     this.closed = true;
     if (this.reconnectTimer) clearTimeout(this.reconnectTimer);
     this.stopHeartbeats();
+    this.stopWelcomeTimer();
     this.stream?.end();
     this.options.client.close();
   }
@@ -113,6 +128,8 @@ export class Connection {
     switch (message?.$case) {
       case 'welcome':
         this.leaseMs = message.value.leaseMs;
+        this.isWelcome = true;
+        this.stopWelcomeTimer();
         this.startHeartbeats(message.value.heartbeatMs);
         for (const end of this.options.trees.unreportedEnds()) this.reportEnd(end);
         this.onCoordinator(message.value.instance);
@@ -154,6 +171,7 @@ export class Connection {
   private startHeartbeats(heartbeatMs: number): void {
     this.stopHeartbeats();
     const beat = () => {
+      if (this.isUnheard()) return this.giveUp(this.stream, 'it acknowledges no heartbeats');
       this.sequence++;
       this.heartbeats.set(this.sequence, monotonicClock.nowMs());
       this.send({ $case: 'heartbeat', value: { sequence: this.sequence, filling: this.options.filling() } });
@@ -175,11 +193,32 @@ export class Connection {
     this.options.lease.renew(sentMs, this.leaseMs);
   }
 
-  private onLost(stream: Stream, reason: string): void {
+  /** With another coordinator to try, this one's silence must not use up the lease. */
+  private isUnheard(): boolean {
+    const [oldestMs = Number.POSITIVE_INFINITY] = this.heartbeats.values();
+    return this.options.client.hasOthers === true && monotonicClock.nowMs() - oldestMs > this.leaseMs / 2;
+  }
+
+  private giveUp(stream: Stream | null, reason: string): void {
+    if (stream === null) return;
+    this.isWelcome = false;
+    this.onLost(stream, reason);
+    stream.cancel();
+  }
+
+  private stopWelcomeTimer(): void {
+    if (this.welcomeTimer) clearTimeout(this.welcomeTimer);
+    this.welcomeTimer = null;
+  }
+
+  private onLost(stream: Stream, reason: string, leader?: string): void {
     if (this.stream !== stream || this.closed) return;
     this.options.log.warn({ reason }, 'coordinator lost; connecting again');
     this.stream = null;
     this.stopHeartbeats();
+    this.stopWelcomeTimer();
+    // One that has led is asked once more: it may be the connection only.
+    if (!this.isWelcome) this.options.client.passOver?.(leader);
     this.reconnectTimer = setTimeout(() => this.open(), RECONNECT_MS);
   }
 

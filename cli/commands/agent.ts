@@ -4,16 +4,18 @@ import type * as AgentOptions from '../../agent/options';
 import { addConfig, configurationOf } from '../configuration/daemon';
 import { announce, runDaemon } from '../daemon';
 import { addJson, type JsonOption } from '../options';
-import { collect, collectPaths, parseCount, parseHostPort, parsePath, parseSize } from '../values';
+import { collect, collectPaths, parseCount, parseHostPorts, parsePath, parseSize } from '../values';
 import { addAgentCheck } from './agent-check';
 
 const HELP = `
 Runs in the foreground, as root. Two lines on stdout tell that it listens and that it is registered; its log
 goes to stderr. SIGTERM and SIGINT stop it: what it holds frozen is thawed, jobs run on. SIGHUP reads the configuration
 again. Every option can also be given in the section "agent" of the configuration file, under its name without the dashes.
+With several coordinators it finds the one that leads.
 
 Examples:
   holdfast agent --coordinator head:7020 --store 's3://holdfast?endpoint=https://s3.example.org' --tls /etc/holdfast/tls
+  holdfast agent --coordinator head1:7020,head2:7020 --store file:///shared/holdfast --tls /etc/holdfast/tls
   holdfast agent check
 
 Exit codes:
@@ -42,9 +44,9 @@ export function addAgent(program: Command): void {
     .summary('run the agent of a node')
     .description('Runs the agent of this node: it freezes, captures and restores.')
     .addOption(
-      new Option('--coordinator <host:port>', 'address of the coordinator')
+      new Option('--coordinator <host:port>', 'address of the coordinator; of several, with commas')
         .env('HOLDFAST_COORDINATOR')
-        .argParser(parseHostPort),
+        .argParser(parseHostPorts),
     )
     .addOption(new Option('--node <name>', 'name of this node (default: host name)').env('HOLDFAST_NODE'))
     .option('--address <ip>', 'address others reach it by (repeatable; default: all but loopback)', collect)

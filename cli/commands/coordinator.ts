@@ -20,12 +20,14 @@ import {
 const HELP = `
 Runs in the foreground. One line on stdout tells that it is ready; its log goes to stderr. SIGTERM and SIGINT
 stop it: jobs run on, and a checkpoint in flight is settled when it comes back. SIGHUP reads the configuration again.
-Without --redis it runs one of its own, with its data in the state directory. Every option can also be given in the
+Without --redis it runs one of its own, with its data in the state directory. Several coordinators with the same --redis and
+--store are one: the first leads, the others stand by, answer what only reads, and take over when its lease ends. Every option can also be given in the
 section "coordinator" of the configuration file, under its name without the dashes.
 
 Examples:
   holdfast coordinator --store 's3://holdfast?endpoint=https://s3.example.org' --tls /etc/holdfast/tls
   holdfast coordinator --store file:///shared/holdfast --insecure-loopback
+  holdfast coordinator --redis redis+sentinel://s1,s2,s3/holdfast --advertise head1:7020 --store file:///shared/holdfast --tls /etc/holdfast/tls
 
 Exit codes:
   0 stopped on request; 2 an option is not valid; 9 the store failed; others: see holdfast(1), EXIT STATUS`;
@@ -39,12 +41,13 @@ async function coordinator({ json = false }: JsonOption, command: Command): Prom
     configurationOf(command, COORDINATOR_PART) as unknown as CoordinatorOptions.CoordinatorOptionsInput;
   await runDaemon(
     () => startCoordinator(read(), { peerCredentials }),
-    ({ address, metricsAddress, mungeAddress, toolsSocket }) => {
+    ({ address, leads, metricsAddress, mungeAddress, toolsSocket }) => {
       const fields = {
-        ...{ address, socket: toolsSocket, metrics: metricsAddress ?? null },
+        ...{ address, socket: toolsSocket, leads, metrics: metricsAddress ?? null },
         munge: mungeAddress ?? null,
       };
-      announce('ready', `the coordinator listens on ${address}`, fields, json);
+      const role = leads ? '' : ' and stands by';
+      announce('ready', `the coordinator listens on ${address}${role}`, fields, json);
     },
     read,
   );
@@ -89,6 +92,16 @@ export function addCoordinator(program: Command): void {
       new Option('--lease <duration>', 'how long a silent node counts as alive (default: 10s)')
         .env('HOLDFAST_LEASE')
         .argParser(parseInterval),
+    )
+    .addOption(
+      new Option('--leader-lease <duration>', 'how soon another coordinator replaces this one (default: 10s)')
+        .env('HOLDFAST_LEADER_LEASE')
+        .argParser(parseInterval),
+    )
+    .addOption(
+      new Option('--advertise <host:port>', 'address by which agents know it (default: as it listens)')
+        .env('HOLDFAST_ADVERTISE')
+        .argParser(parseHostPort),
     )
     .addOption(
       new Option(

@@ -23,7 +23,6 @@ import type { Context } from '../context';
 import { type Caller, requireRole } from './authorize';
 import type { Call, Handlers } from './handlers';
 import { FloodError } from './limits';
-import { coordinatorHandlers } from './service';
 
 type Method = MethodDefinition<unknown, unknown>;
 type Handler = (argument: unknown) => Promise<unknown>;
@@ -55,11 +54,6 @@ export interface Served {
   /** As of the moment of the call. */
   readonly handlers: (caller: Caller) => Handlers;
 }
-
-export const servedBy = (context: Context): Served => ({
-  guard: context,
-  handlers: (caller) => coordinatorHandlers(context, caller),
-});
 
 export function servedCoordinator(what: Served, via: Via, identify: Identify): CoordinatorServiceServer {
   const methods = Object.entries(CoordinatorServiceService as Record<string, Method>);

@@ -84,6 +84,7 @@ export class CheckpointRunner {
 
   async #drive(start: Transition<CheckpointState, CheckpointEffect>): Promise<OperationRecord> {
     const effects = {
+      leads: this.context.leads,
       enter: (state: CheckpointState) => this.#enter(state),
       perform: (effect: CheckpointEffect, state: CheckpointState) => this.#perform(effect, state),
     };

@@ -1,10 +1,10 @@
 /** The port for tools on machines without an agent: no certificate is asked of them, MUNGE says who they are. */
 import { Server } from '@grpc/grpc-js';
+import type { Logger } from '../../core/log';
 import { channelOptions, MAX_STREAMS } from '../../core/rpc/channel';
 import type { LiveCertificates } from '../../core/tls/live';
 import { CoordinatorServiceService } from '../../proto/gen/holdfast/v1/coordinator';
-import { servedBy, servedCoordinator } from '../api/serve';
-import type { Context } from '../context';
+import { type Served, servedCoordinator } from '../api/serve';
 import { hostPort, serveTcp } from '../listener';
 import type { CoordinatorOptions } from '../options';
 import { MungeIdentities } from './identity';
@@ -19,13 +19,14 @@ export interface MungeServer {
 
 /** null: the site has not asked for it. @throws HoldfastError WRONG_STATE */
 export async function listenMunge(
-  context: Context,
+  what: Served,
+  log: Logger,
   options: Pick<CoordinatorOptions, 'mungeListen' | 'mungeSocket'>,
   certificates: LiveCertificates | null,
 ): Promise<MungeServer | null> {
   const { mungeListen, mungeSocket: socket } = options;
   if (mungeListen === undefined || certificates === null) return null;
-  const { clock, log } = context;
+  const { clock } = what.guard;
   const identities = new MungeIdentities({ clock, certificates, socket });
   const server = new Server({
     ...channelOptions(),
@@ -33,7 +34,7 @@ export async function listenMunge(
     // Anybody can open a connection here, and say nothing.
     'grpc.max_connection_idle_ms': IDLE_MS,
   });
-  const served = servedCoordinator(servedBy(context), 'munge', (call, method, request) =>
+  const served = servedCoordinator(what, 'munge', (call, method, request) =>
     identities.of(call.metadata, method, request()),
   );
   server.addService(CoordinatorServiceService, served);

@@ -19,20 +19,27 @@ export interface Effects<State, Effect> {
   readonly enter: (state: State) => Promise<Failure | null>;
   /** Starts an effect; what comes of it is posted to the mailbox. Does not throw. */
   readonly perform: (effect: Effect, state: State) => void;
+  /** false: this coordinator does not lead any more, and must do nothing more of it (A1). */
+  readonly leads: () => boolean;
 }
+
+/** What has no end: whoever waits for it is forgotten together with it. */
+const NEVER = new Promise<never>(() => {});
 
 /** @param start a state whose phase has not been entered yet, and its effects */
 export async function drive<State extends { phase: string }, Event, Effect>(
   machine: Machine<State, Event, Effect>,
   start: Transition<State, Effect>,
   mailbox: Mailbox<Event>,
-  { enter, perform }: Effects<State, Effect>,
+  { enter, perform, leads }: Effects<State, Effect>,
 ): Promise<State> {
   let { state, effects } = start;
   let hasEntered = false;
   for (;;) {
+    if (!leads()) await NEVER;
     if (!hasEntered) {
       const failure = await enter(state);
+      if (!leads()) await NEVER;
       if (failure !== null) {
         const refused = machine.step(state, machine.notEntered(failure));
         // A phase that must go on regardless stays; another one is entered in its place.

@@ -1,12 +1,13 @@
 /**
  * The BullMQ queues: operations that wait, and the schedulers that ring when a job's next tick is due. The records of
- * operations and schedules are durable before, so the queues are emptied at start and filled again from the records.
+ * operations and schedules are durable before, so each leader has queues of its own, which begin empty and are filled from the
+ * records: none takes from another's what it cannot do any more, and none is given what is over (A4).
  */
-import { type ConnectionOptions, Queue, Worker } from 'bullmq';
-import type { RedisOptions } from 'ioredis';
+import { Queue, Worker } from 'bullmq';
+import type { Redis } from 'ioredis';
 import type { Logger } from '../../core/log';
 import { Signal } from '../signal';
-import { QUEUE_PREFIX } from '../state/keys';
+import { KEYS, QUEUE_PREFIX } from '../state/keys';
 import type { OperationRecord } from '../state/operations';
 
 /** Operations at once. Most of them wait, for agents or for their job's lock: the limit is against a runaway only. */
@@ -32,14 +33,17 @@ export class Queues {
   readonly #restart: Queue<Work>;
   readonly #tick: Queue<Work>;
   readonly #workers: Worker<Work>[] = [];
-  readonly #connection: ConnectionOptions;
 
+  /**
+   * @param connection of these queues alone; its commands must not give up, since workers block as long as it takes
+   * @param term whose queues they are
+   */
   constructor(
-    redis: RedisOptions,
+    private readonly connection: Redis,
+    private readonly term: number,
     private readonly log: Logger,
   ) {
-    // Workers block on Redis as long as it takes; their commands must not give up.
-    this.#connection = { ...redis, maxRetriesPerRequest: null } as ConnectionOptions;
+    connection.on('error', (err) => log.error({ err }, 'queues'));
     this.#checkpoint = this.#queue('checkpoint');
     this.#restart = this.#queue('restart');
     this.#tick = this.#queue('tick');
@@ -49,10 +53,10 @@ export class Queues {
     return [this.#checkpoint, this.#restart, this.#tick];
   }
 
-  #queue(name: string): Queue<Work> {
+  #queue(name: string, term = this.term): Queue<Work> {
     const queue = new Queue<Work>(name, {
-      connection: this.#connection,
-      prefix: QUEUE_PREFIX,
+      connection: this.connection,
+      prefix: prefixOf(term),
       settings: { repeatStrategy },
       // An operation that failed is a result, kept in its record: the queue tries nothing again by itself.
       defaultJobOptions: { attempts: 1, removeOnComplete: true, removeOnFail: true },
@@ -61,18 +65,35 @@ export class Queues {
     return queue;
   }
 
-  /** Before any add(): what is left of an earlier coordinator. */
-  async clear(): Promise<void> {
-    await Promise.all(this.#all.map((queue) => queue.obliterate({ force: true })));
+  /**
+   * Before any add(): takes away what is left of earlier leaders. The last one may not know yet that it is none any more, and
+   * add something after that: it stays on record.
+   * @param redis writes under this leader's term
+   */
+  async clear(redis: Redis): Promise<void> {
+    await redis.hset(KEYS.queueTerms, String(this.term), '1');
+    const earlier = Object.keys(await redis.hgetall(KEYS.queueTerms))
+      .map(Number)
+      .filter((term) => term !== this.term)
+      .sort((a, b) => a - b);
+    for (const term of earlier) {
+      for (const name of this.#all.map((queue) => queue.name)) {
+        const queue = this.#queue(name, term);
+        await queue.obliterate({ force: true });
+        await queue.close();
+      }
+    }
+    const gone = earlier.slice(0, -1).map(String);
+    if (gone.length > 0) await redis.hdel(KEYS.queueTerms, ...gone);
   }
 
   start(workers: Workers): void {
     for (const queue of this.#all) {
       const worker = new Worker<Work>(queue.name, ({ data }) => this.#process(workers, data), {
-        connection: this.#connection,
-        prefix: QUEUE_PREFIX,
+        connection: this.connection,
+        prefix: prefixOf(this.term),
         concurrency: CONCURRENCY,
-        // There is no second coordinator that could take over what this one works on.
+        // Nobody else takes from these queues.
         skipStalledCheck: true,
       });
       worker.on('error', (err) => this.log.error({ err, queue: queue.name }, 'worker'));
@@ -111,5 +132,15 @@ export class Queues {
   async close(): Promise<void> {
     await Promise.all(this.#workers.map((worker) => worker.close()));
     await Promise.all(this.#all.map((queue) => queue.close()));
+    this.connection.disconnect();
+  }
+
+  /** Without waiting for what is at work: the leader is none any more, and its Redis may be gone. */
+  abandon(): void {
+    for (const worker of this.#workers) worker.close(true).catch(() => undefined);
+    for (const queue of this.#all) queue.close().catch(() => undefined);
+    this.connection.disconnect();
   }
 }
+
+const prefixOf = (term: number): string => `${QUEUE_PREFIX}:${term}`;

@@ -1,46 +1,16 @@
 /** A Redis that somebody else runs. */
-import { Redis, type RedisOptions } from 'ioredis';
+import type { Redis } from 'ioredis';
 import { HoldfastError, toHoldfastError } from '../../core/errors';
-
-const REMEDY = 'give redis://[user:password@]host[:port][/database], rediss://… or unix:///path/to/socket';
-
-/** Connection options of a Redis URL. Pure; errors do not repeat the URL, which may hold a password. */
-export function parseRedisUrl(text: string): RedisOptions {
-  const url = URL.canParse(text) ? new URL(text) : null;
-  if (url === null) throw bad('the Redis URL is not a URL');
-  if (url.protocol === 'unix:') {
-    if (url.host !== '' || url.pathname.length < 2)
-      throw bad('a unix: Redis URL has three slashes and a path');
-    return { path: decodeURIComponent(url.pathname) };
-  }
-  if (url.protocol !== 'redis:' && url.protocol !== 'rediss:') {
-    throw bad(`the Redis URL has the unknown scheme ${url.protocol}//`);
-  }
-  const [, db = '0'] = /^\/?(\d*)$/.exec(url.pathname) ?? [];
-  if (url.hostname === '' || !/^\/?\d*$/.test(url.pathname))
-    throw bad('the Redis URL has no host, or no valid database');
-  return {
-    host: url.hostname.replace(/^\[|\]$/g, ''),
-    port: url.port === '' ? 6379 : Number(url.port),
-    db: Number(db),
-    ...(url.username !== '' && { username: decodeURIComponent(url.username) }),
-    ...(url.password !== '' && { password: decodeURIComponent(url.password) }),
-    ...(url.protocol === 'rediss:' && { tls: {} }),
-  };
-}
-
-export function describeRedis({ path, host, port }: RedisOptions): string {
-  return path === undefined ? `redis at ${host}:${port}` : `redis at ${path}`;
-}
+import { connectRedis } from './connect';
+import { bad, describeRedis, type RedisEndpoint } from './url';
 
 /**
  * Checks that the server answers and keeps what it is given. Evicting keys would lose operations in flight (architecture,
  * "Crash ordering"). Resolves with what the operator should know but may have meant.
  */
-export async function checkExternal(options: RedisOptions): Promise<string[]> {
-  const description = describeRedis(options);
-  const client = new Redis({
-    ...options,
+export async function checkExternal(endpoint: RedisEndpoint): Promise<string[]> {
+  const description = describeRedis(endpoint);
+  const client = connectRedis(endpoint, {
     lazyConnect: true,
     maxRetriesPerRequest: 0,
     retryStrategy: () => null,
@@ -83,8 +53,4 @@ export function hangUp(client: Redis): void {
 function parseInfo(text: string): Map<string, string> {
   const fields = text.matchAll(/^([a-z_]+):(.*?)\r?$/gm);
   return new Map([...fields].map(([, name = '', value = '']) => [name, value]));
-}
-
-function bad(message: string, remedy = REMEDY): HoldfastError {
-  return new HoldfastError('INVALID_ARGUMENT', message, remedy);
 }

@@ -1,10 +1,12 @@
 /** Where the coordinator keeps operations in flight and its cache (invariant C4). */
 import { chmodSync, mkdirSync } from 'node:fs';
-import type { RedisOptions } from 'ioredis';
+import type { Redis, RedisOptions } from 'ioredis';
 import { redisPaths } from './configuration';
+import { connectRedis } from './connect';
 import { EmbeddedRedis, type Report } from './embedded';
-import { checkExternal, describeRedis, parseRedisUrl } from './external';
+import { checkExternal } from './external';
 import { lockDirectory } from './lock';
+import { describeRedis, parseRedisUrl, type RedisEndpoint } from './url';
 
 export interface OpenRedisOptions {
   /** A Redis that is run by somebody else; without it the coordinator runs its own. */
@@ -16,8 +18,10 @@ export interface OpenRedisOptions {
 }
 
 export interface OpenedRedis {
-  /** For ioredis and BullMQ. Commands wait while the server is away, and are sent again when it is back. */
-  readonly connection: RedisOptions;
+  /** A new client. Commands wait while the server is away, and are sent again when it is back. */
+  readonly connect: (overrides?: RedisOptions) => Redis;
+  /** Nobody else can reach it. */
+  readonly isOwn: boolean;
   /** For logs; without a password. */
   readonly description: string;
   /** Process of the embedded server, if there is one now. */
@@ -27,8 +31,13 @@ export interface OpenedRedis {
 }
 
 /** BullMQ's blocking commands wait as long as it takes. */
-const WAIT_FOREVER = { maxRetriesPerRequest: null };
-const retryStrategy = (attempt: number) => Math.min(attempt * 20, 1_000);
+const WAITING = {
+  maxRetriesPerRequest: null,
+  retryStrategy: (attempt: number) => Math.min(attempt * 20, 1_000),
+};
+
+const connecting = (endpoint: RedisEndpoint) => (overrides?: RedisOptions) =>
+  connectRedis(endpoint, { ...WAITING, ...overrides });
 
 /**
  * Errors: INVALID_ARGUMENT (the URL, or a Redis that evicts keys), WRONG_STATE (another coordinator has the state
@@ -42,12 +51,12 @@ export async function openRedis({
   const lock = await lockDirectory(stateDirectory);
   try {
     if (url !== undefined) {
-      const options = parseRedisUrl(url);
-      for (const warning of await checkExternal(options)) report(warning);
-      const connection = { ...options, ...WAIT_FOREVER, retryStrategy };
+      const endpoint = parseRedisUrl(url);
+      for (const warning of await checkExternal(endpoint)) report(warning);
       return {
-        connection,
-        description: describeRedis(options),
+        connect: connecting(endpoint),
+        isOwn: false,
+        description: describeRedis(endpoint),
         pid: () => undefined,
         close: async () => lock.release(),
       };
@@ -58,7 +67,8 @@ export async function openRedis({
     const server = new EmbeddedRedis(paths, lock.fd, report);
     await server.start();
     return {
-      connection: { path: paths.socket, ...WAIT_FOREVER, retryStrategy },
+      connect: connecting({ path: paths.socket }),
+      isOwn: true,
       description: `embedded redis in ${paths.directory}`,
       pid: () => server.pid,
       close: async () => {

@@ -102,6 +102,7 @@ export class RestartRunner {
 
   async #drive(start: Transition<RestartState, RestartEffect>): Promise<void> {
     const effects = {
+      leads: this.context.leads,
       enter: (state: RestartState) => this.#enter(state),
       perform: ({ phase, nodes }: RestartEffect) => {
         for (const node of nodes) this.#send(phase, node);

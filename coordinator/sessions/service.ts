@@ -1,6 +1,6 @@
 /** AgentService: from a stream of messages to the fleet. */
 import type { ServerDuplexStream } from '@grpc/grpc-js';
-import { HoldfastError } from '../../core/errors';
+import { HoldfastError, NotLeaderError } from '../../core/errors';
 import { isNodeName, requireName } from '../../core/ids';
 import type { Logger } from '../../core/log';
 import { toGrpcError } from '../../core/rpc/errors';
@@ -19,7 +19,8 @@ import type { Link } from './member';
 type Call = ServerDuplexStream<SessionRequest, SessionResponse>;
 
 export interface SessionServiceOptions {
-  readonly fleet: Fleet;
+  /** As of now. @throws NotLeaderError */
+  readonly fleet: () => Fleet;
   readonly clock: Clock;
   readonly log: Logger;
   /** Without TLS (loopback only) a node's name is taken from its Register. */
@@ -32,25 +33,29 @@ export function sessionService(options: SessionServiceOptions): AgentServiceServ
 
 function serveSession(call: Call, { fleet, clock, log, isInsecure }: SessionServiceOptions): void {
   const link = linkOf(call);
-  let name: string | null = null;
+  let member: { readonly fleet: Fleet; readonly name: string } | null = null;
   const cancelTimeout = clock.after(TIMEOUTS_MS.register, () => {
     link.close(new HoldfastError('TIMEOUT', 'the session sent no Register'));
   });
   const leave = (reason: string) => {
     cancelTimeout();
-    if (name !== null) fleet.disconnect(name, link, reason);
+    member?.fleet.disconnect(member.name, link, reason);
   };
 
   call.on('data', (request: SessionRequest) => {
     try {
-      if (name !== null) return fleet.receive(name, link, request);
+      if (member !== null) return member.fleet.receive(member.name, link, request);
       const register = registerOf(request, isInsecure ? null : nodeNameOf(call));
       cancelTimeout();
-      name = register.node;
-      fleet.connect(register, link);
+      member = { fleet: fleet(), name: register.node };
+      member.fleet.connect(register, link);
     } catch (thrown) {
       const error = thrown instanceof HoldfastError ? thrown : new HoldfastError('INTERNAL', String(thrown));
-      log.warn({ node: name, code: error.code, peer: call.getPeer() }, `session refused: ${error.message}`);
+      const isUsual = error instanceof NotLeaderError;
+      log[isUsual ? 'debug' : 'warn'](
+        { node: member?.name, code: error.code, peer: call.getPeer() },
+        `session refused: ${error.message}`,
+      );
       link.close(error);
     }
   });

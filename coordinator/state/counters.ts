@@ -2,21 +2,27 @@
 import type { Redis } from 'ioredis';
 import type { Clock } from '../clock';
 import { KEYS } from './keys';
+import { JobLocks } from './locks';
 
 export class Counters {
+  /** By key: to raise one is two steps. Only the leader counts. */
+  readonly #turns = new JobLocks();
+
   constructor(
     private readonly redis: Redis,
     private readonly clock: Clock,
   ) {}
 
   /**
-   * A larger epoch than every one before of the job (E1). A new counter starts at the current Unix second, so after a
-   * loss of Redis it is above what manifests name, and also above what agents remember of aborted operations.
+   * A larger epoch than every one before of the job (E1), and at least the current Unix second: so it is above what manifests name
+   * and what agents remember, also when Redis was lost, or its last writes with a server that failed.
    */
-  async nextEpoch(job: string): Promise<number> {
+  nextEpoch(job: string): Promise<number> {
     const key = KEYS.epoch(job);
-    await this.redis.set(key, Math.floor(this.clock.wallMs() / 1000), 'NX');
-    return this.redis.incr(key);
+    return this.#turns.run(key, async () => {
+      await this.#raise(key, Math.floor(this.clock.wallMs() / 1000) - 1);
+      return this.redis.incr(key);
+    });
   }
 
   /** For a command outside any operation that must not overtake one: the last epoch given. */
@@ -34,19 +40,21 @@ export class Counters {
 
   /** What the store was found to hold already. */
   async raiseCheckpointId(atLeast: number): Promise<void> {
-    await this.#raise(KEYS.checkpointId, atLeast);
+    await this.#inTurn(KEYS.checkpointId, atLeast);
   }
 
   async raiseEpoch(job: string, atLeast: number): Promise<void> {
-    const seconds = Math.floor(this.clock.wallMs() / 1000);
-    await this.#raise(KEYS.epoch(job), Math.max(atLeast, seconds));
+    await this.#inTurn(KEYS.epoch(job), atLeast);
   }
 
   async raiseMember(job: string, atLeast: number): Promise<void> {
-    await this.#raise(KEYS.member(job), atLeast);
+    await this.#inTurn(KEYS.member(job), atLeast);
   }
 
-  /** Only one coordinator uses the state, so reading and writing need not be one step. */
+  #inTurn(key: string, atLeast: number): Promise<void> {
+    return this.#turns.run(key, () => this.#raise(key, atLeast));
+  }
+
   async #raise(key: string, atLeast: number): Promise<void> {
     const current = Number((await this.redis.get(key)) ?? 0);
     if (current < atLeast) await this.redis.set(key, atLeast);

@@ -1,39 +1,48 @@
-/** Every Redis key of the coordinator; BullMQ's own start with QUEUE_PREFIX. */
+/**
+ * Every Redis key of the coordinator; BullMQ's own start with QUEUE_PREFIX. What is in braces is what a Redis Cluster places a key
+ * by: all are in one slot, so a step may touch several.
+ */
 export const KEYS = {
+  /** string with an expiry: who leads, as told in leadership/lease.ts */
+  leader: '{holdfast}:leader',
+  /** string: the newest term, which every write names (A2) */
+  term: '{holdfast}:term',
+  /** hash: term → '1', of leaders whose queues may still hold something (queues/queues.ts) */
+  queueTerms: '{holdfast}:queue-terms',
   /** hash: job id → Job as JSON */
-  jobs: 'holdfast:jobs',
+  jobs: '{holdfast}:jobs',
   /** hash: operation id → record as JSON, of operations that have not ended */
-  openOperations: 'holdfast:operations:open',
+  openOperations: '{holdfast}:operations:open',
   /** string per ended operation, with an expiry */
-  endedOperation: (id: string) => `holdfast:operation:${id}`,
+  endedOperation: (id: string) => `{holdfast}:operation:${id}`,
   /** hash: node name → Node as JSON */
-  nodes: 'holdfast:nodes',
+  nodes: '{holdfast}:nodes',
   /** hash: checkpoint id → summary as JSON; a cache of the store (C4) */
-  checkpoints: 'holdfast:checkpoints',
+  checkpoints: '{holdfast}:checkpoints',
   /** string, set once the cache is complete */
-  catalogComplete: 'holdfast:checkpoints:complete',
+  catalogComplete: '{holdfast}:checkpoints:complete',
   /** string with an expiry, while jobs that were rebuilt from the store wait for their nodes (jobs/gathering.ts) */
-  gathering: 'holdfast:gathering',
+  gathering: '{holdfast}:gathering',
   /** counters */
-  checkpointId: 'holdfast:counter:checkpoint',
-  epoch: (job: string) => `holdfast:counter:epoch:${job}`,
-  member: (job: string) => `holdfast:counter:member:${job}`,
+  checkpointId: '{holdfast}:counter:checkpoint',
+  epoch: (job: string) => `{holdfast}:counter:epoch:${job}`,
+  member: (job: string) => `{holdfast}:counter:member:${job}`,
   /** hash: key prefix → JSON, of objects that still have to go (checkpoint/discard.ts) */
-  discards: 'holdfast:discards',
+  discards: '{holdfast}:discards',
   /** hash: key prefix → JSON, of imports that have not ended (transfer/records.ts) */
-  imports: 'holdfast:imports',
+  imports: '{holdfast}:imports',
   /** hash per job: object key → mark as JSON, of garbage that waits for its deletion (retention/marks.ts) */
-  condemned: (job: string) => `holdfast:condemned:${job}`,
+  condemned: (job: string) => `{holdfast}:condemned:${job}`,
   /** hash: job id → usage as JSON (retention/usage.ts) */
-  usage: 'holdfast:usage',
+  usage: '{holdfast}:usage',
   /** hash: job id → JSON, of jobs with a schedule (schedule/table.ts) */
-  schedules: 'holdfast:schedules',
+  schedules: '{holdfast}:schedules',
   /** list per job: its last decisions as JSON, newest last (state/decisions.ts) */
-  decisions: (job: string) => `holdfast:decisions:${job}`,
+  decisions: (job: string) => `{holdfast}:decisions:${job}`,
   /** hash: failures and uptime of all nodes (failures/tally.ts) */
-  failures: 'holdfast:failures',
+  failures: '{holdfast}:failures',
   /** hash: node name → DrainState as JSON (state/drains.ts) */
-  drains: 'holdfast:drains',
+  drains: '{holdfast}:drains',
 } as const;
 
-export const QUEUE_PREFIX = 'holdfast:queue';
+export const QUEUE_PREFIX = '{holdfast}:queue';

@@ -1,5 +1,7 @@
 /** Everything by which the coordinator is watched from outside. */
-import { Registry } from 'prom-client';
+
+import type { Redis } from 'ioredis';
+import { Gauge, Registry } from 'prom-client';
 import { certificateMetric } from '../../core/telemetry/certificate';
 import { serveTelemetry, type TelemetryServer } from '../../core/telemetry/server';
 import type { Tracing } from '../../core/telemetry/tracing';
@@ -11,9 +13,38 @@ import type { Context } from '../context';
 import { connectMetrics } from './metrics';
 import { connectSpans } from './spans';
 
+/** A cluster says the second. */
+const CONNECTED: ReadonlySet<string> = new Set(['ready', 'connect']);
+
+export interface RoleOf {
+  readonly leads: () => boolean;
+  /** HOST:PORT; empty: none leads. */
+  readonly leader: () => string;
+  /** 0: it does not lead. */
+  readonly term: () => number;
+}
+
+function observeRole({ leads, term }: RoleOf, registry: Registry): void {
+  new Gauge({
+    name: 'holdfast_coordinator_leader',
+    help: '1: this coordinator leads; 0: it stands by.',
+    registers: [registry],
+    collect() {
+      this.set(leads() ? 1 : 0);
+    },
+  });
+  new Gauge({
+    name: 'holdfast_coordinator_term',
+    help: 'The term of this coordinator, which grows with each change of the leader; 0: it stands by.',
+    registers: [registry],
+    collect() {
+      this.set(term());
+    },
+  });
+}
+
 export class Telemetry {
   readonly #registry = new Registry();
-  readonly #disconnect: (() => void)[] = [];
   #server: TelemetryServer | null = null;
   #certificates: LiveCertificates | null = null;
   #isReady = false;
@@ -30,14 +61,26 @@ export class Telemetry {
   }
 
   /** @param address [HOST:]PORT; undefined: nothing is served. @throws HoldfastError WRONG_STATE */
-  async watch(context: Context, address: string | undefined): Promise<void> {
-    this.#disconnect.push(
-      connectMetrics(context, this.#registry),
-      connectSpans(context, this.tracing.tracer),
-    );
+  async serve(role: RoleOf, redis: Redis, address: string | undefined): Promise<void> {
+    observeRole(role, this.#registry);
     if (address === undefined) return;
-    const unready = () => this.#unready(context);
-    this.#server = await serveTelemetry(address, { registry: this.#registry, unready });
+    const unready = () => this.#unready(redis);
+    const readiness = () => (role.leads() ? 'ready' : `ready: stands by, ${role.leader() || 'none'} leads`);
+    this.#server = await serveTelemetry(address, { registry: this.#registry, unready, readiness });
+  }
+
+  /** What is done while this coordinator leads. The result ends it: nothing of it is told any more. */
+  watch(context: Context): () => void {
+    const before = new Set(this.#names());
+    const stops = [connectMetrics(context, this.#registry), connectSpans(context, this.tracing.tracer)];
+    return () => {
+      for (const stop of stops) stop();
+      for (const name of this.#names()) if (!before.has(name)) this.#registry.removeSingleMetric(name);
+    };
+  }
+
+  #names(): string[] {
+    return this.#registry.getMetricsAsArray().map(({ name }) => name);
   }
 
   get address(): string | undefined {
@@ -49,15 +92,14 @@ export class Telemetry {
     this.#isReady = isReady;
   }
 
-  #unready({ redis }: Context): string[] {
+  #unready(redis: Redis): string[] {
     const reasons = this.#isReady ? [] : ['starting or stopping'];
     // Without it no operation begins; those at work abort.
-    if (redis.status !== 'ready') reasons.push(`redis is ${redis.status}`);
+    if (!CONNECTED.has(redis.status)) reasons.push(`redis is ${redis.status}`);
     return reasons;
   }
 
   async close(): Promise<void> {
-    for (const disconnect of this.#disconnect) disconnect();
     await this.#server?.close();
     await this.tracing.close();
   }

@@ -1,11 +1,14 @@
 /** HoldfastError to and from gRPC: the catalogue's status, with code and remedy in the trailing metadata. */
 import { Metadata, type ServiceError, status } from '@grpc/grpc-js';
 import type { ErrorDetail } from '../../proto/gen/holdfast/v1/agent';
-import { type ErrorCode, HoldfastError, isErrorCode, toHoldfastError } from '../errors';
+import { type ErrorCode, HoldfastError, isErrorCode, NotLeaderError, toHoldfastError } from '../errors';
 
 const CODE_KEY = 'holdfast-code';
 // Binary, because a remedy may name a file in any alphabet.
 const REMEDY_KEY = 'holdfast-remedy-bin';
+
+/** Who leads, in the answer of a coordinator that does not. */
+const LEADER_KEY = 'holdfast-leader';
 
 const CODE_OF_STATUS: Partial<Record<number, ErrorCode>> = {
   [status.CANCELLED]: 'ABORTED',
@@ -23,6 +26,7 @@ export function toGrpcError(thrown: unknown): ServiceError {
   const metadata = new Metadata();
   metadata.set(CODE_KEY, error.code);
   if (error.remedy !== '') metadata.set(REMEDY_KEY, Buffer.from(error.remedy, 'utf8'));
+  if (error instanceof NotLeaderError && error.leader !== '') metadata.set(LEADER_KEY, error.leader);
   return Object.assign(new Error(error.message), {
     code: error.kind.status,
     details: error.message,
@@ -34,6 +38,12 @@ function isServiceError(thrown: unknown): thrown is ServiceError {
   return (
     thrown instanceof Error && 'code' in thrown && typeof thrown.code === 'number' && 'details' in thrown
   );
+}
+
+/** HOST:PORT of the leader, when that is what the error tells. */
+export function leaderIn(thrown: unknown): string | undefined {
+  const [leader] = isServiceError(thrown) ? (thrown.metadata?.get(LEADER_KEY) ?? []) : [];
+  return typeof leader === 'string' ? leader : undefined;
 }
 
 /** What a client call threw; an error without our code in it came from the transport. */

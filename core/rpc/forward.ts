@@ -21,7 +21,7 @@ type Method = MethodDefinition<unknown, unknown>;
 
 /** Deadlines, cancellation and errors pass through; messages are decoded and encoded but not looked at. */
 export function forwardingHandlers(
-  client: CoordinatorServiceClient,
+  client: () => CoordinatorServiceClient,
   identity: Identity & { node: string },
 ): CoordinatorServiceServer {
   const handlers = Object.entries(CoordinatorServiceService as Record<string, Method>).map(
@@ -39,12 +39,12 @@ function forwardFor({ requestStream, responseStream }: Method) {
 }
 
 function forwardUnary(
-  client: CoordinatorServiceClient,
+  client: () => CoordinatorServiceClient,
   method: Method,
   metadata: () => Metadata,
 ): handleUnaryCall<unknown, unknown> {
   return (call, callback) => {
-    const inner = client.makeUnaryRequest(
+    const inner = client().makeUnaryRequest(
       method.path,
       method.requestSerialize,
       method.responseDeserialize,
@@ -58,12 +58,12 @@ function forwardUnary(
 }
 
 function forwardStream(
-  client: CoordinatorServiceClient,
+  client: () => CoordinatorServiceClient,
   method: Method,
   metadata: () => Metadata,
 ): handleServerStreamingCall<unknown, unknown> {
   return (call) => {
-    const inner = client.makeServerStreamRequest(
+    const inner = client().makeServerStreamRequest(
       method.path,
       method.requestSerialize,
       method.responseDeserialize,
@@ -76,12 +76,12 @@ function forwardStream(
 }
 
 function forwardUpload(
-  client: CoordinatorServiceClient,
+  client: () => CoordinatorServiceClient,
   method: Method,
   metadata: () => Metadata,
 ): handleClientStreamingCall<unknown, unknown> {
   return (call, callback) => {
-    const inner = client.makeClientStreamRequest(
+    const inner = client().makeClientStreamRequest(
       method.path,
       method.requestSerialize,
       method.responseDeserialize,

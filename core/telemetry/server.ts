@@ -10,6 +10,8 @@ export interface Watched {
   readonly registry: Registry;
   /** Why it cannot do its work now; empty when it can. */
   readonly unready: () => readonly string[];
+  /** What it can do; absent: "ready". */
+  readonly readiness?: () => string;
 }
 
 export interface TelemetryServer {
@@ -54,7 +56,11 @@ async function answer(path: string | null, response: ServerResponse, watched: Wa
       return reply(response, 200, 'ok');
     case '/readyz': {
       const reasons = watched.unready();
-      return reply(response, reasons.length === 0 ? 200 : 503, reasons.join('\n') || 'ready');
+      return reply(
+        response,
+        reasons.length === 0 ? 200 : 503,
+        reasons.join('\n') || (watched.readiness?.() ?? 'ready'),
+      );
     }
     case null:
       return reply(response, 405, 'only GET');

@@ -310,6 +310,8 @@ _holdfast() {
         --munge-listen) COMPREPLY=(); return ;;
         --munge-socket) COMPREPLY=($(compgen -f -- "$cur")); return ;;
         --lease) COMPREPLY=(); return ;;
+        --leader-lease) COMPREPLY=(); return ;;
+        --advertise) COMPREPLY=(); return ;;
         --restart-wait) COMPREPLY=(); return ;;
         --metrics) COMPREPLY=(); return ;;
         --max-checkpoints) COMPREPLY=(); return ;;
@@ -326,7 +328,7 @@ _holdfast() {
         --log-level) COMPREPLY=(); return ;;
         --config) COMPREPLY=($(compgen -f -- "$cur")); return ;;
       esac
-      if [[ $cur == -* ]]; then COMPREPLY=($(compgen -W '--listen --state-dir --redis --store --tls --tls-name --insecure-loopback --socket --munge-listen --munge-socket --lease --restart-wait --metrics --max-checkpoints --keep --gc-every --gc-grace --user-quota --audit-log --admins --operators --ckpt-unpriv-allowed --user-rate --user-operations --log-level --config --json --help -h' -- "$cur")); return; fi
+      if [[ $cur == -* ]]; then COMPREPLY=($(compgen -W '--listen --state-dir --redis --store --tls --tls-name --insecure-loopback --socket --munge-listen --munge-socket --lease --leader-lease --advertise --restart-wait --metrics --max-checkpoints --keep --gc-every --gc-grace --user-quota --audit-log --admins --operators --ckpt-unpriv-allowed --user-rate --user-operations --log-level --config --json --help -h' -- "$cur")); return; fi
       COMPREPLY=() ;;
     'config')
       if [[ $cur == -* ]]; then COMPREPLY=($(compgen -W '--help -h' -- "$cur")); return; fi

@@ -25,19 +25,25 @@ export interface StackOptions {
   /** More arguments of agents, by node. */
   readonly agentFlags?: Readonly<Record<string, readonly string[]>>;
   readonly leaseMs?: number;
+  /** A second coordinator on another node, and a Redis for both. The first one leads. */
+  readonly standby?: { readonly leaderLeaseMs: number; readonly flags: readonly string[] };
   readonly onStep?: (text: string) => void;
 }
 
 const COORDINATOR_PORT = 7070;
 const RGW_PORT = 7480;
+const REDIS_PORT = 7379;
 /** The node that runs the coordinator. */
 export const HEAD = 'head';
+/** Where the second coordinator is. */
+export const HEADS = [HEAD, 'head2'] as const;
+export type Head = (typeof HEADS)[number];
 const CLI = join(PROJECT_ROOT, 'dist', 'cli', 'main.js');
 
 export class Stack {
   readonly shared: string;
   readonly agents = new Map<string, Daemon>();
-  coordinator: Daemon | null = null;
+  readonly coordinators = new Map<Head, Daemon>();
   private readonly connections = new Map<string, Connection>();
   private rgw: Daemon | null = null;
   private storeUrl: string;
@@ -59,7 +65,7 @@ export class Stack {
     chmodSync(directory, 0o755);
     const step = options.onStep ?? (() => {});
     step(`${options.nodes.length} simulated nodes`);
-    const cluster = await SimCluster.create({ names: [HEAD, ...options.nodes] });
+    const cluster = await SimCluster.create({ names: [...headsOf(options), ...options.nodes] });
     const stack = new Stack(cluster, directory, options);
     try {
       for (const part of ['shared', 'logs', 'tls', 'state', 'store']) mkdirSync(join(directory, part));
@@ -70,7 +76,8 @@ export class Stack {
       }
       await stack.issueCertificates();
       step('coordinator');
-      await stack.startCoordinator();
+      if (options.standby) await stack.startRedis();
+      for (const head of headsOf(options)) await stack.startCoordinator({}, head);
       step('agents');
       await Promise.all(options.nodes.map((name) => stack.startAgent(name)));
       return stack;
@@ -84,14 +91,53 @@ export class Stack {
     return this.cluster.node(name);
   }
 
-  async startCoordinator(environment: NodeJS.ProcessEnv = {}): Promise<void> {
-    const head = this.node(HEAD);
+  /** The only one, or the first. */
+  get coordinator(): Daemon | null {
+    return this.coordinators.get(HEAD) ?? null;
+  }
+
+  async startCoordinator(environment: NodeJS.ProcessEnv = {}, name: Head = HEAD): Promise<void> {
     const lease = this.options.leaseMs ?? 10_000;
-    this.coordinator = await this.daemon(head, 'coordinator', environment, [
-      ...['coordinator', '--listen', `${head.address}:${COORDINATOR_PORT}`],
-      ...['--state-dir', join(this.directory, 'state'), '--store', this.storeUrl],
-      ...['--tls', join(this.directory, 'tls'), '--lease', `${lease}ms`],
+    const daemon = await this.daemon(this.node(name), coordinatorOn(name), environment, [
+      ...['coordinator', '--listen', this.addressOf(name)],
+      ...['--state-dir', join(this.directory, 'state', name), '--store', this.storeUrl],
+      ...['--tls', join(this.directory, 'tls'), '--tls-name', name, '--lease', `${lease}ms`],
+      ...this.sharing(),
     ]);
+    this.coordinators.set(name, daemon);
+  }
+
+  private addressOf(name: Head): string {
+    return `${this.node(name).address}:${COORDINATOR_PORT}`;
+  }
+
+  private sharing(): string[] {
+    const { standby } = this.options;
+    if (standby === undefined) return [];
+    const redis = `redis://${this.node(HEAD).address}:${REDIS_PORT}`;
+    return ['--redis', redis, '--leader-lease', `${standby.leaderLeaseMs}ms`, ...standby.flags];
+  }
+
+  private async startRedis(): Promise<void> {
+    const head = this.node(HEAD);
+    const directory = join(this.directory, 'redis');
+    mkdirSync(directory);
+    const settings = [
+      '--appendonly',
+      'yes',
+      '--appendfsync',
+      'always',
+      '--save',
+      '',
+      '--protected-mode',
+      'no',
+    ];
+    const place = ['--port', String(REDIS_PORT), '--bind', head.address, '--dir', directory];
+    await Daemon.start({
+      ...{ node: head, name: 'redis', logPath: this.logPath('redis') },
+      argv: ['redis-server', ...place, ...settings],
+      readyLine: /Ready to accept connections/,
+    });
   }
 
   async startAgent(
@@ -100,7 +146,15 @@ export class Stack {
     flags: readonly string[] = this.options.agentFlags?.[name] ?? [],
   ): Promise<void> {
     const agent = await this.daemon(this.node(name), name, environment, [
-      ...['agent', '--node', name, '--coordinator', `${this.node(HEAD).address}:${COORDINATOR_PORT}`],
+      ...[
+        'agent',
+        '--node',
+        name,
+        '--coordinator',
+        headsOf(this.options)
+          .map((head) => this.addressOf(head))
+          .join(','),
+      ],
       ...['--store', this.storeUrl, '--tls', join(this.directory, 'tls')],
       ...flags,
     ]);
@@ -161,7 +215,8 @@ export class Stack {
   }
 
   private logFiles(): string[] {
-    return [HEAD, ...this.options.nodes].map((name) => this.logPath(name === HEAD ? 'coordinator' : name));
+    const coordinators = headsOf(this.options).map(coordinatorOn);
+    return [...coordinators, ...this.options.nodes].map((name) => this.logPath(name));
   }
 
   private logPath(name: string): string {
@@ -205,15 +260,19 @@ export class Stack {
   private async issueCertificates(): Promise<void> {
     const directory = join(this.directory, 'tls');
     await issueAuthority(directory);
-    await issueCertificate(directory, {
-      name: HEAD,
-      role: 'coordinator',
-      hosts: [HEAD, this.node(HEAD).address],
-    });
+    for (const name of headsOf(this.options)) {
+      const hosts = [name, this.node(name).address];
+      await issueCertificate(directory, { name, role: 'coordinator', hosts });
+    }
     for (const name of this.options.nodes) {
       await issueCertificate(directory, { name, role: 'node', hosts: [name, this.node(name).address] });
     }
   }
 }
+
+const headsOf = ({ standby }: StackOptions): readonly Head[] => (standby ? HEADS : [HEAD]);
+
+/** As its log is called. */
+const coordinatorOn = (name: Head): string => (name === HEAD ? 'coordinator' : 'coordinator2');
 
 export const readText = (path: string): string => readFileSync(path, 'utf8');

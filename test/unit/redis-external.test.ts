@@ -3,9 +3,8 @@ import { once } from 'node:events';
 import { existsSync, mkdtempSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
-import { Redis } from 'ioredis';
-import { parseRedisUrl } from '../../coordinator/redis/external';
 import { openRedis } from '../../coordinator/redis/open';
+import { describeRedis, parseRedisUrl } from '../../coordinator/redis/url';
 import { freePort } from '../rgw/port';
 
 describe('Redis URLs', () => {
@@ -15,17 +14,52 @@ describe('Redis URLs', () => {
     ['redis://me:p%40ss@[::1]:7000', { host: '::1', port: 7000, db: 0, username: 'me', password: 'p@ss' }],
     ['rediss://:secret@db1', { host: 'db1', port: 6379, db: 0, password: 'secret', tls: {} }],
     ['unix:///run/redis.sock', { path: '/run/redis.sock' }],
+    [
+      'redis+sentinel://me:p%40ss@s1,s2:7001,[::1]/main/3',
+      {
+        ...{ username: 'me', password: 'p@ss', name: 'main', db: 3 },
+        sentinels: [
+          { host: 's1', port: 26379 },
+          { host: 's2', port: 7001 },
+          { host: '::1', port: 26379 },
+        ],
+      },
+    ],
+    [
+      'rediss+cluster://:secret@c1,c2:7001',
+      {
+        ...{ password: 'secret', tls: {} },
+        clusterNodes: [
+          { host: 'c1', port: 6379 },
+          { host: 'c2', port: 7001 },
+        ],
+      },
+    ],
   ])('%s', (url, options) => expect(parseRedisUrl(url)).toEqual(options));
 
-  test.each(['', 'db1:6379', 'http://db1', 'redis://', 'redis://db1/x', 'unix://run/redis.sock', 'unix:///'])(
-    '%j is refused',
-    (url) => expect(() => parseRedisUrl(url)).toThrow(expect.objectContaining({ code: 'INVALID_ARGUMENT' })),
+  test.each([
+    ...['', 'db1:6379', 'http://db1', 'redis://', 'redis://db1/x', 'unix://run/redis.sock', 'unix:///'],
+    ...[
+      'redis+sentinel://s1,s2',
+      'redis+sentinel://s1,,s2/main',
+      'redis+cluster://c1/3',
+      'redis+proxy://a,b',
+    ],
+  ])('%j is refused', (url) =>
+    expect(() => parseRedisUrl(url)).toThrow(expect.objectContaining({ code: 'INVALID_ARGUMENT' })),
   );
 
   test('an error does not repeat the password', () => {
-    expect(() => parseRedisUrl('redis://:secret@db1/x')).toThrow(
-      expect.objectContaining({ message: expect.not.stringContaining('secret') }),
-    );
+    for (const url of [
+      'redis://:secret@db1/x',
+      'redis+sentinel://:secret@s1,s2',
+      'redis+cluster://:secret@c1/3',
+    ])
+      expect(() => parseRedisUrl(url)).toThrow(
+        expect.objectContaining({ message: expect.not.stringContaining('secret') }),
+      );
+    for (const url of ['redis+sentinel://:secret@s1,s2/main', 'redis+cluster://:secret@c1'])
+      expect(describeRedis(parseRedisUrl(url))).not.toContain('secret');
   });
 });
 
@@ -73,7 +107,7 @@ describe('a Redis of somebody else', () => {
     await start('--appendonly', 'yes');
     const reports: string[] = [];
     const redis = await openIt(reports);
-    const client = new Redis(redis.connection);
+    const client = redis.connect();
     expect(await client.ping()).toBe('PONG');
     client.disconnect();
     await redis.close();

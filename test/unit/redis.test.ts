@@ -13,8 +13,8 @@ import {
 import { join } from 'node:path';
 import { createInterface } from 'node:readline';
 import { setTimeout as delay } from 'node:timers/promises';
-import { type ConnectionOptions, Queue, Worker } from 'bullmq';
-import { Redis } from 'ioredis';
+import { Queue, Worker } from 'bullmq';
+import type { Redis } from 'ioredis';
 import { type OpenedRedis, openRedis } from '../../coordinator/redis/open';
 
 /** Polls until the condition holds; the test's own time limit ends it otherwise. */
@@ -58,9 +58,9 @@ describe('the embedded Redis', () => {
     opened.push(redis);
     return redis;
   }
-  function connect({ connection }: OpenedRedis): Redis {
+  function connect(opened: OpenedRedis): Redis {
     // ioredis waits two seconds for the end of a connection, even of one that is gone.
-    const client = new Redis({ ...connection, disconnectTimeout: 10 });
+    const client = opened.connect({ disconnectTimeout: 10 });
     client.on('error', () => undefined);
     clients.push(client);
     return client;
@@ -121,7 +121,8 @@ describe('the embedded Redis', () => {
   test('BullMQ loses no job over a kill', async () => {
     const redis = await open();
     const done = new Set<number>();
-    const connection = redis.connection as ConnectionOptions;
+    const connection = redis.connect();
+    clients.push(connection);
     const queue = new Queue('work', { connection });
     const worker = new Worker<number>('work', async ({ data }) => done.add(data).size, {
       connection,
@@ -150,9 +151,8 @@ describe('the embedded Redis', () => {
   test('a killed coordinator takes it along, and the next one finds the data', async () => {
     const program = `
       const { openRedis } = require('./coordinator/redis/open.ts');
-      const { Redis } = require('ioredis');
       openRedis({ stateDirectory: ${JSON.stringify(stateDirectory)} }).then(async (redis) => {
-        await new Redis(redis.connection).set('epoch', 7);
+        await redis.connect().set('epoch', 7);
         console.log(redis.pid());
       });`;
     const hook = join(__dirname, '..', 'typescript.cjs');

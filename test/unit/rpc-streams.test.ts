@@ -51,7 +51,10 @@ beforeAll(async () => {
   tools = await serveTools({
     ...{ socketPath, peerCredentials, node: 'n1' },
     services: (identity) => [
-      serviceOf(CoordinatorServiceService, forwardingHandlers(upstream, { ...identity, node: 'n1' })),
+      serviceOf(
+        CoordinatorServiceService,
+        forwardingHandlers(() => upstream, { ...identity, node: 'n1' }),
+      ),
     ],
   });
   client = new CoordinatorServiceClient(`unix:${socketPath}`, credentials.createInsecure());

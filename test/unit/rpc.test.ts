@@ -92,7 +92,10 @@ function serve(path = socketPath): Promise<ToolsServer> {
     peerCredentials,
     node: 'n1',
     services: (identity) => [
-      service(CoordinatorServiceService, forwardingHandlers(upstream, { ...identity, node: 'n1' })),
+      service(
+        CoordinatorServiceService,
+        forwardingHandlers(() => upstream, { ...identity, node: 'n1' }),
+      ),
     ],
   });
 }
@@ -148,7 +151,10 @@ test('a method the coordinator does not have, a deadline, and a coordinator that
     peerCredentials,
     node: 'n1',
     services: (identity) => [
-      service(CoordinatorServiceService, forwardingHandlers(gone, { ...identity, node: 'n1' })),
+      service(
+        CoordinatorServiceService,
+        forwardingHandlers(() => gone, { ...identity, node: 'n1' }),
+      ),
     ],
   });
   const caller = new CoordinatorServiceClient(`unix:${path}`, credentials.createInsecure());

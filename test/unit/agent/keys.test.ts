@@ -178,6 +178,6 @@ describe('a key ring', () => {
 
 test('two sources of keys are refused', () => {
   const both = { encryptionKeys: '/a', encryptionKeyCommand: '/b' };
-  const options = { coordinator: 'head:1', storeUrl: 'x', insecureLoopback: true, ...both };
+  const options = { coordinators: ['head:1'], storeUrl: 'x', insecureLoopback: true, ...both };
   expect(thrownBy(() => parseAgentOptions(options)).code).toBe('INVALID_ARGUMENT');
 });

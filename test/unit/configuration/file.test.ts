@@ -57,7 +57,7 @@ agent:
   expect(examine(agent, found)).toMatchObject({
     problems: [],
     options: {
-      coordinator: 'head:7020',
+      coordinators: ['head:7020'],
       memoryBudgetBytes: 1 << 30,
       localRoots: ['/tmp', '/scratch/local'],
       addresses: ['10.0.0.1'],

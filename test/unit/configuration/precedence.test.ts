@@ -78,7 +78,7 @@ test('a retention policy is shown as it is written', () => {
 });
 
 test('an agent takes over log level and upload rate', () => {
-  const input = { coordinator: 'head:1', storeUrl: 'file:///x', insecureLoopback: true };
+  const input = { coordinators: ['head:1'], storeUrl: 'file:///x', insecureLoopback: true };
   const change = reloadedAgent(parseAgentOptions(input), {
     ...input,
     maxUploadBytesPerS: 1 << 30,

@@ -1,6 +1,5 @@
 /** The failure rate: what is counted, and that it survives; generations that are to blame; back-off. */
 import { mkdtemp, rm } from 'node:fs/promises';
-import { Redis } from 'ioredis';
 import type { Context } from '../../../coordinator/context';
 import { mtbfMs } from '../../../coordinator/failures/estimate';
 import { followFailures } from '../../../coordinator/failures/follow';
@@ -19,7 +18,7 @@ const HOUR = 3_600_000;
 test('failures and uptime are counted, and survive the coordinator', async () => {
   const directory = await mkdtemp('/tmp/hf-');
   const opened = await openRedis({ url: undefined, stateDirectory: directory, report: () => {} });
-  const redis = new Redis({ ...opened.connection });
+  const redis = opened.connect();
   try {
     const clock = new ManualClock();
     const tally = await FailureTally.load(redis, clock, 1000);

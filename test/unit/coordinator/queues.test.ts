@@ -1,21 +1,26 @@
 /** What the schedules rely on: a bell rings once, for the last time it was set, and not after it was silenced. */
 import { mkdtemp, rm } from 'node:fs/promises';
+import type { Redis } from 'ioredis';
 import { Queues } from '../../../coordinator/queues/queues';
 import { type OpenedRedis, openRedis } from '../../../coordinator/redis/open';
 import { openLog } from '../../../core/log';
 
 let directory: string;
 let opened: OpenedRedis;
+let redis: Redis;
 let queues: Queues;
 const rung: string[] = [];
+let term = 0;
 let onRing: () => void = () => {};
 
 beforeAll(async () => {
   directory = await mkdtemp('/tmp/hf-');
   opened = await openRedis({ url: undefined, stateDirectory: directory, report: () => {} });
+  redis = opened.connect();
 });
 
 afterAll(async () => {
+  redis.disconnect();
   await opened.close();
   await rm(directory, { recursive: true, force: true });
 });
@@ -25,8 +30,8 @@ afterEach(() => queues.close());
 
 async function start(): Promise<void> {
   rung.length = 0;
-  queues = new Queues(opened.connection, openLog('test', 'silent'));
-  await queues.clear();
+  queues = new Queues(opened.connect(), ++term, openLog('test', 'silent'));
+  await queues.clear(redis);
   queues.start({
     runOperation: async () => {},
     tick: async (job, dueMs) => {

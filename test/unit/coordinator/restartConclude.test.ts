@@ -36,6 +36,7 @@ test('an end that could not be stored is entered again, and has its consequences
     fleet: { lost: new Signal<string>(), command: async () => ({}) },
     decisions: { note: () => undefined },
     queues: { add: async () => undefined },
+    leads: () => true,
   } as unknown as Context;
   const request: RestartRequest = {
     ...{ kind: 'restart', ckptId: null, nodes: [], outputPath: '', lazy: false, automatic: true },

@@ -1,6 +1,6 @@
 /** Ticks of schedules on a real Redis, under a clock of the test's, with coordinators that end at any moment. */
 import { mkdtemp, rm } from 'node:fs/promises';
-import { Redis } from 'ioredis';
+import type { Redis } from 'ioredis';
 import type { Context } from '../../../coordinator/context';
 import { FailureTally } from '../../../coordinator/failures/tally';
 import { type OpenedRedis, openRedis } from '../../../coordinator/redis/open';
@@ -27,7 +27,7 @@ let site: Site;
 beforeAll(async () => {
   directory = await mkdtemp('/tmp/hf-');
   opened = await openRedis({ url: undefined, stateDirectory: directory, report: () => {} });
-  redis = new Redis({ ...opened.connection });
+  redis = opened.connect();
 });
 
 afterAll(async () => {

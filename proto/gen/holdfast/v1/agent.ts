@@ -109,7 +109,7 @@ export interface Welcome {
   leaseMs: number;
   heartbeatMs: number;
   /**
-   * Random per coordinator process. Another one than in the last Welcome knows
+   * Random for each time that a coordinator leads. Another one than in the last Welcome knows
    * of nothing that is in flight on the node, or has given it up: so does the
    * agent.
    */

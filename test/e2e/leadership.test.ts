@@ -1,0 +1,185 @@
+/**
+ * Two coordinators and a job: the one that leads is killed at each named point of a checkpoint, a restart and of retention, and the other
+ * one takes over. Barriers of several nodes are met in test/unit/coordinator/leadership and in faults.test.ts.
+ */
+import { join } from 'node:path';
+import { FAULT_POINTS, type FaultPoint } from '../../core/faults';
+import { KEEP_ALL } from '../../core/retention';
+import { JobState, type Operation } from '../../proto/gen/holdfast/v1/coordinator';
+import { openStore } from '../../store/open';
+import { HEADS, type Head, readText, Stack } from '../harness/stack';
+import { compileVictim } from '../harness/victims';
+import { intactGenerations } from './generations';
+import { Operations } from './operations';
+import { Residue } from './residue';
+import { Brake, goesOn, jobEnd, linesAtLeast, type Submitted, submit, undisturbed, until } from './survival';
+import { told } from './told';
+
+const NODES = ['node1', 'node2'];
+const ITERATIONS = '3000';
+const PAUSE_MS = '40';
+const LEASE_MS = 6_000;
+/** A machine that is busy with other things. */
+const SLACK_MS = 15_000;
+/** Past these the next leader brings the operation to its end. */
+const SUCCEEDS: readonly FaultPoint[] = [
+  'coordinator.checkpoint.before-commit',
+  'coordinator.checkpoint.after-commit',
+  'coordinator.restart.plan',
+];
+
+let stack: Stack;
+let operations: Operations;
+let residue: Residue;
+let job: Submitted;
+let brake: Brake;
+let expected: string;
+let firstCheckpoint: number;
+/** Who leads. */
+let leader: Head = 'head';
+
+const store = () => openStore(`file://${join(stack.directory, 'store')}`);
+const pointsOf = (what: string) => FAULT_POINTS.filter((point) => point.startsWith(`coordinator.${what}.`));
+const other = (): Head => HEADS.find((head) => head !== leader) ?? 'head';
+
+/** The one that stands by is replaced by one that will meet the fault, and then it leads. */
+async function arm(point: FaultPoint): Promise<void> {
+  const [old, armed] = [leader, other()];
+  await stack.coordinators.get(armed)?.stop('SIGKILL');
+  await stack.startCoordinator({ HOLDFAST_FAULT: point }, armed);
+  // It gives its lease back.
+  await stack.coordinators.get(old)?.stop('SIGTERM');
+  leader = armed;
+  await stack.startCoordinator({}, old);
+  await operations.job(job.id, 'is known to the next leader', () => true);
+}
+
+/** It ends by itself, at the armed point. */
+async function struck(): Promise<void> {
+  const daemon = stack.coordinators.get(leader);
+  await until('the fault', async () => (daemon?.running ? null : true));
+  leader = other();
+}
+
+function expectOutcome(point: FaultPoint, { phase, error }: Operation): void {
+  const isGood = SUCCEEDS.includes(point);
+  const good = point.startsWith('coordinator.restart') ? 'RUNNING' : 'DONE';
+  expect({ phase, message: error?.message }).toEqual({
+    phase: isGood ? good : 'ABORTED',
+    message: isGood ? undefined : expect.stringMatching(/the coordinator was restarted/),
+  });
+}
+
+async function expectWhole(): Promise<number[]> {
+  const generations = await intactGenerations(store(), job.id);
+  expect(await operations.generations(job.id)).toEqual(generations);
+  const { id, trees, incarnation } = await operations.job(job.id, 'is known', () => true);
+  const on = (name: string) => trees.filter(({ node }) => node === name);
+  await residue.none(
+    new Map(NODES.map((name) => [name, on(name).map(({ treeId }) => `${id}.${treeId}.${incarnation}`)])),
+  );
+  return generations;
+}
+
+async function checkpointed(): Promise<Operation> {
+  const ended = await operations.ended(await operations.checkpoint(job.id));
+  expect({ phase: ended.phase, error: ended.error }).toEqual({ phase: 'DONE', error: undefined });
+  return ended;
+}
+
+async function restarted(): Promise<void> {
+  const ended = await operations.ended(await operations.restart(firstCheckpoint, ['node2']));
+  expect({ phase: ended.phase, error: ended.error }).toEqual({ phase: 'RUNNING', error: undefined });
+  await goesOn(job.output);
+  residue.before();
+}
+
+beforeAll(async () => {
+  const standby = { leaderLeaseMs: 2_000, flags: ['--gc-grace', '0s'] };
+  stack = await Stack.start({ nodes: NODES, store: 'directory', leaseMs: LEASE_MS, standby });
+  operations = new Operations(stack, 'node1');
+  residue = new Residue(stack, NODES);
+  const argv = [compileVictim('series', stack.shared), '1', ITERATIONS, PAUSE_MS];
+  expected = (await undisturbed(stack, 'node2', argv)).stdout;
+  brake = new Brake(stack, 'series');
+  job = await submit(stack, { name: 'series', argv, nodes: ['node1'], env: brake.environment });
+  await linesAtLeast(job.output, 5);
+  firstCheckpoint = (await checkpointed()).ckptId;
+});
+afterAll(() => stack?.stop());
+
+test.each(pointsOf('checkpoint'))('%s', (point) =>
+  told(stack, async () => {
+    await arm(point);
+    residue.before();
+    const id = await operations.checkpoint(job.id);
+    await struck();
+    const struckMs = Date.now();
+    await goesOn(job.output);
+    // Whatever was frozen is thawed by its lease, whoever leads (F1).
+    expect(Date.now() - struckMs).toBeLessThan(LEASE_MS + SLACK_MS);
+    expectOutcome(point, await operations.ended(id));
+    expect(await operations.job(job.id, 'is known', () => true)).toMatchObject({ state: JobState.RUNNING });
+    await goesOn(job.output);
+    await expectWhole();
+  }),
+);
+
+test.each(pointsOf('restart'))('%s', (point) =>
+  told(stack, async () => {
+    const before = await intactGenerations(store(), job.id);
+    await arm(point);
+    const id = await operations.restart(firstCheckpoint, ['node2']);
+    await struck();
+    const ended = await operations.ended(id);
+    expectOutcome(point, ended);
+    const { state } = await operations.job(job.id, 'is known', () => true);
+    expect(state).toBe(ended.phase === 'RUNNING' ? JobState.RUNNING : JobState.STOPPED);
+    residue.before();
+    expect(await expectWhole()).toEqual(before);
+  }),
+);
+
+test.each(pointsOf('gc'))('%s', (point) =>
+  told(stack, async () => {
+    const connection = await stack.connection('node1');
+    if ((await operations.job(job.id, 'is known', () => true)).state !== JobState.RUNNING) await restarted();
+    await checkpointed();
+    await arm(point);
+    await connection.call('setRetention', { job: job.id, policy: { ...KEEP_ALL, keepLast: 1 } });
+    const collected = () =>
+      connection.call('collectGarbage', { dryRun: false, job: job.id }).catch(() => null);
+    const daemon = stack.coordinators.get(leader);
+    await until('the fault', async () => {
+      await collected();
+      return daemon?.running ? null : true;
+    });
+    await struck();
+    await connectionAnswers();
+    await goesOn(job.output);
+    await until('no garbage', async () => {
+      const answer = await collected();
+      const collection = answer?.jobs[0];
+      return collection !== undefined && collection.skipped === '' && collection.garbage.length === 0
+        ? true
+        : null;
+    });
+    expect(await expectWhole()).toHaveLength(1);
+    // For the next one there must be something to remove.
+    await connection.call('setRetention', { job: job.id, policy: KEEP_ALL });
+  }),
+);
+
+const connectionAnswers = () => operations.job(job.id, 'is known', () => true);
+
+test('the job ends as if nothing had been', () =>
+  told(stack, async () => {
+    const [newest] = (await intactGenerations(store(), job.id)).slice(-1);
+    expect(newest).toBeGreaterThan(1);
+    const { ckptId } = await checkpointed();
+    firstCheckpoint = ckptId;
+    await restarted();
+    brake.release();
+    expect(await jobEnd(stack, 'node1', job.id)).toMatchObject({ state: JobState.COMPLETED, exitCode: 0 });
+    expect(readText(job.output)).toBe(expected);
+  }));
