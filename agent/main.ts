@@ -33,6 +33,7 @@ import { seatService } from './seats/service';
 import { Connection } from './session/connection';
 import { Dispatcher } from './session/dispatcher';
 import { SessionPriority } from './sessionPriority';
+import { openSlurm } from './slurm/service';
 import { sweep } from './sweep';
 import { Telemetry } from './telemetry/telemetry';
 import { Trees } from './trees';
@@ -148,6 +149,10 @@ export async function startAgent(input: AgentOptionsInput): Promise<Agent> {
     },
     onError: (error) => log.warn({ err: error }, 'local connection refused'),
   });
+  const slurm = await openSlurm({
+    ...{ node: options.node, runDirectory: options.runDirectory },
+    ...{ client: userClient, peerCredentials, log },
+  });
   connection.open();
   trees.watch((end) => {
     context.lazyTrees.forget(end.tree);
@@ -181,6 +186,7 @@ export async function startAgent(input: AgentOptionsInput): Promise<Agent> {
       lease.close();
       connection.close();
       await tools.close();
+      await slurm.close();
       userClient.close();
       trees.close();
       await store.close();

@@ -38,6 +38,7 @@ import { tick } from './schedule/tick';
 import { listen } from './server';
 import { Fleet } from './sessions/fleet';
 import { returnMs } from './sessions/leases';
+import { SlurmRecords } from './slurm/records';
 import { Counters } from './state/counters';
 import { Decisions } from './state/decisions';
 import { Drains } from './state/drains';
@@ -197,13 +198,14 @@ async function buildContext(opened: Opened): Promise<Context> {
   const catalog = new Catalog(redis, store, jobs, log);
   const { isRebuilt } = await rebuildIfIncomplete({ catalog, counters, jobs, log, redis, store });
   const gathering = await Gathering.begin(redis, clock, { isRebuilt, timeMs: returnMs(options.leaseMs) });
-  const [schedules, drains, failures] = await Promise.all([
+  const [schedules, drains, failures, slurm] = await Promise.all([
     ScheduleTable.load(redis),
     Drains.load(redis),
     FailureTally.load(redis, clock, returnMs(options.leaseMs)),
+    SlurmRecords.load(redis, clock),
   ]);
   return {
-    ...{ clock, log, redis, store, jobs, operations, counters, catalog, schedules, drains, failures },
+    ...{ clock, log, redis, store, jobs, operations, counters, catalog, schedules, drains, failures, slurm },
     decisions: new Decisions(redis, clock, log),
     gate: new Gate(() => policies().maxCheckpoints),
     fleet: new Fleet(clock, { leaseMs: options.leaseMs, heartbeatMs: options.heartbeatMs }, log),

@@ -11,6 +11,7 @@ import type {
   Node,
   Operation,
   Schedule,
+  SlurmRecord,
 } from '../../proto/gen/holdfast/v1/coordinator';
 import { formatTime } from './format';
 import { viewPolicy } from './retention';
@@ -155,5 +156,26 @@ export function viewOperation(operation: Operation) {
     trees: operation.trees.map(({ treeId, node, rootPid, main }) => ({ treeId, node, rootPid, main })),
     startedMs: operation.startedMs,
     endedMs: operation.endedMs,
+  };
+}
+
+export function viewSlurmRecord(record: SlurmRecord) {
+  const {
+    cluster,
+    jobId,
+    restartCount,
+    node,
+    uid,
+    user,
+    nodeList,
+    registeredMs,
+    endedMs,
+    heardMs,
+    untracked,
+  } = record;
+  return {
+    ...{ cluster, jobId, restartCount, node, uid, user, nodeList, heardMs, untracked },
+    registeredMs: registeredMs || null,
+    endedMs: endedMs || null,
   };
 }

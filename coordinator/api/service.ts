@@ -11,6 +11,7 @@ import { submitJob, trackProcess } from '../jobs/launch';
 import { launchMember } from '../jobs/members';
 import { checkSpec } from '../jobs/spec';
 import { changeDeadline } from '../schedule/deadline';
+import { ofNode } from '../slurm/records';
 import { submitSlurmJob } from '../slurm/submit';
 import { isEnded } from '../state/jobs';
 import { maySee, ownerOf, requireOwnCheckpoint, requireOwnJob, requireRoot } from './authorize';
@@ -29,7 +30,7 @@ import { watch } from './watch';
 const SIGTERM = 15;
 
 export function coordinatorService(context: Context, identity: Identity): CoordinatorServiceServer {
-  const { catalog, clock, decisions, drains, fleet, jobs, operations, schedules } = context;
+  const { catalog, clock, decisions, drains, fleet, jobs, operations, schedules, slurm } = context;
   const withNews = (job: Job): Job => ({
     ...job,
     filling: fleet.fillingOf(job.id, job.incarnation),
@@ -50,7 +51,8 @@ export function coordinatorService(context: Context, identity: Identity): Coordi
     }),
     listJobs: unary(async ({ all }) => {
       const visible = jobs.all().filter((job) => maySee(identity, ownerOf(job)) && (all || !isEnded(job)));
-      return { jobs: visible.sort((a, b) => (a.id < b.id ? -1 : 1)).map(withNews) };
+      const untracked = slurm.untracked().filter(({ uid }) => maySee(identity, uid));
+      return { jobs: visible.sort((a, b) => (a.id < b.id ? -1 : 1)).map(withNews), untracked };
     }),
     getJob: unary(async ({ job: id }) => {
       const job = requireOwnJob(identity, jobs.get(id));
@@ -100,6 +102,12 @@ export function coordinatorService(context: Context, identity: Identity): Coordi
       await undrainNode(context, node);
       return {};
     }),
+    reportSlurmJobs: unary(async ({ records }) => {
+      requireRoot(identity, 'report Slurm jobs');
+      await slurm.put(ofNode(records, identity.node));
+      return {};
+    }),
+    listSlurmJobs: unary(async () => ({ records: slurm.all().filter(({ uid }) => maySee(identity, uid)) })),
     export: (call) => exportCheckpoint(context, identity, call),
     explainRetention: unary(({ job }) => explainRetention(context, identity, job)),
     setRetention: unary((request) => setRetention(context, identity, request)),

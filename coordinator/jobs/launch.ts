@@ -3,12 +3,12 @@ import { HoldfastError, toHoldfastError } from '../../core/errors';
 import { isNodeName, newJobId, requireName } from '../../core/ids';
 import { type Identity, isRoot } from '../../core/rpc/identity';
 import type { TreeStarted } from '../../proto/gen/holdfast/v1/agent';
-import { type Job, JobState } from '../../proto/gen/holdfast/v1/coordinator';
+import { type Job, JobState, type TrackProcessRequest } from '../../proto/gen/holdfast/v1/coordinator';
 import { JobSpec } from '../../proto/gen/holdfast/v1/manifest';
 import type { Context } from '../context';
 import { TIMEOUTS_MS } from '../timeouts';
 import { killTrees } from './kill';
-import { deadlineOf } from './spec';
+import { checkWishes, deadlineOf } from './spec';
 
 const MAIN = 'main';
 
@@ -30,7 +30,7 @@ export async function submitJob(context: Context, identity: Identity, spec: JobS
 export async function trackProcess(
   context: Context,
   identity: Identity,
-  request: { node: string; pid: number },
+  request: TrackProcessRequest,
 ): Promise<Job> {
   const isCallersNode = request.node === '' || request.node === identity.node;
   const node = requireAlive(context, request.node || identity.node || undefined);
@@ -38,7 +38,10 @@ export async function trackProcess(
   const pid = request.pid === 0 && isCallersNode ? identity.pid : request.pid;
   if (pid < 1)
     throw new HoldfastError('INVALID_ARGUMENT', `pid ${request.pid} names no process on node ${node}`);
-  const spec = JobSpec.fromPartial({ uid: identity.uid, gid: identity.gid, nodes: [node] });
+  const { adaptive, intervalMs, name, retention } = request;
+  const owner = { uid: identity.uid, gid: identity.gid };
+  const wishes = { name, adaptive, intervalMs, retention };
+  const spec = checkWishes(JobSpec.fromPartial({ ...owner, ...wishes, nodes: [node] }));
   const job = await createJob(context, node, spec, true);
   const value = { treeId: MAIN, pid, callerUid: identity.uid, incarnation: job.incarnation };
   return begin(context, job, async (target, scope) => {

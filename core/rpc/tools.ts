@@ -1,21 +1,19 @@
 /** The UNIX socket for local tools: every connection is served under the identity the kernel gives it. */
-import { chmod, lstat, mkdir, unlink } from 'node:fs/promises';
-import { connect, createServer, type Socket, type Server as SocketServer } from 'node:net';
-import { dirname } from 'node:path';
+import type { Socket } from 'node:net';
 import {
   Server,
   ServerCredentials,
   type ServiceDefinition,
   type UntypedServiceImplementation,
 } from '@grpc/grpc-js';
-import { HoldfastError } from '../errors';
 import { channelOptions } from './channel';
 import type { Identity } from './identity';
+import { type Peer, serveLocally } from './localSocket';
 
 export interface ToolsOptions {
   readonly socketPath: string;
   /** SO_PEERCRED of a connected socket's descriptor (native/index.ts). */
-  readonly peerCredentials: (fd: number) => { pid: number; uid: number; gid: number };
+  readonly peerCredentials: (fd: number) => Peer;
   /** Name of this node, put into every identity; null at the coordinator. */
   readonly node: string | null;
   readonly services: (identity: Identity) => readonly Service[];
@@ -41,29 +39,23 @@ export interface ToolsServer {
 
 /** @throws HoldfastError WRONG_STATE when another process serves the socket */
 export async function serveTools(options: ToolsOptions): Promise<ToolsServer> {
-  await prepareSocketPath(options.socketPath);
   const servers = new Set<Server>();
-  const listener = createServer({ pauseOnConnect: true }, (socket) => {
-    try {
-      const server = serveConnection(socket, options);
-      servers.add(server);
-      socket.once('close', () => {
-        servers.delete(server);
-        server.forceShutdown();
-      });
-    } catch (thrown) {
-      socket.destroy();
-      options.onError?.(thrown instanceof Error ? thrown : new Error(String(thrown)));
-    }
-  });
-  await listen(listener, options.socketPath);
-  await chmod(options.socketPath, 0o666);
+  const serve = (socket: Socket, peer: Peer): void => {
+    const server = serveConnection(socket, peer, options);
+    servers.add(server);
+    socket.once('close', () => {
+      servers.delete(server);
+      server.forceShutdown();
+    });
+  };
+  const { socketPath, peerCredentials, onError } = options;
+  const listener = await serveLocally(socketPath, peerCredentials, serve, onError);
   return {
-    close: () =>
-      new Promise((resolve) => {
-        listener.close(() => resolve());
-        for (const server of servers) server.forceShutdown();
-      }),
+    close: () => {
+      const closed = listener.close();
+      for (const server of servers) server.forceShutdown();
+      return closed;
+    },
   };
 }
 
@@ -71,60 +63,11 @@ export async function serveTools(options: ToolsOptions): Promise<ToolsServer> {
  * A gRPC server of its own for each connection: handlers then hold their caller's identity in a closure, and
  * no message, header or reused object can carry another one in.
  */
-function serveConnection(socket: Socket, options: ToolsOptions): Server {
-  const { pid, uid, gid } = options.peerCredentials(descriptorOf(socket));
-  socket.on('error', () => socket.destroy());
+function serveConnection(socket: Socket, { pid, uid, gid }: Peer, options: ToolsOptions): Server {
   const server = new Server(channelOptions());
   for (const { definition, handlers } of options.services({ pid, uid, gid, node: options.node }))
     server.addService(definition, handlers);
   server.createConnectionInjector(ServerCredentials.createInsecure()).injectConnection(socket);
   socket.resume();
   return server;
-}
-
-/** Node has no public way to a socket's descriptor; its handle has carried `fd` since the first releases. */
-function descriptorOf(socket: Socket): number {
-  const { _handle } = socket as unknown as { _handle: { fd?: number } | null };
-  if (_handle === null || typeof _handle.fd !== 'number' || _handle.fd < 0) {
-    throw new HoldfastError('INTERNAL', 'the connection closed before its peer was known');
-  }
-  return _handle.fd;
-}
-
-/** The directory, and a socket file that nobody serves any more out of the way. */
-async function prepareSocketPath(path: string): Promise<void> {
-  // Everybody must reach the socket, whatever the umask is; a directory that was there is its owner's business.
-  const made = await mkdir(dirname(path), { recursive: true });
-  if (made !== undefined) await chmod(dirname(path), 0o755);
-  const found = await lstat(path).catch(() => null);
-  if (found === null) return;
-  if (!found.isSocket()) {
-    throw new HoldfastError('WRONG_STATE', `${path} is not a socket`, 'move it away or choose another path');
-  }
-  if (await isServed(path)) {
-    throw new HoldfastError(
-      'WRONG_STATE',
-      `another process serves ${path}`,
-      'stop it or choose another path',
-    );
-  }
-  await unlink(path);
-}
-
-function isServed(path: string): Promise<boolean> {
-  return new Promise((resolve) => {
-    const probe = connect(path);
-    probe.once('connect', () => {
-      probe.destroy();
-      resolve(true);
-    });
-    probe.once('error', () => resolve(false));
-  });
-}
-
-function listen(listener: SocketServer, path: string): Promise<void> {
-  return new Promise((resolve, reject) => {
-    listener.once('error', reject);
-    listener.listen(path, resolve);
-  });
 }
