@@ -3,10 +3,9 @@
  * lock of that Slurm job, and on record before anything is started.
  */
 import { HoldfastError, toHoldfastError } from '../../core/errors';
-import type { Identity } from '../../core/rpc/identity';
 import { type Job, JobState, type SubmitJobResponse } from '../../proto/gen/holdfast/v1/coordinator';
 import type { JobSpec, SlurmTask } from '../../proto/gen/holdfast/v1/manifest';
-import { requireOwnJob } from '../api/authorize';
+import { type Caller, requireJob, requirePrivilege } from '../api/authorize';
 import type { Context } from '../context';
 import { killJob } from '../jobs/kill';
 import { submitJob } from '../jobs/launch';
@@ -23,7 +22,7 @@ type SeatedSpec = JobSpec & { readonly slurm: SlurmTask };
  */
 export function submitSlurmJob(
   context: Context,
-  identity: Identity,
+  caller: Caller,
   spec: SeatedSpec,
   resume: string,
 ): Promise<SubmitJobResponse> {
@@ -31,13 +30,16 @@ export function submitSlurmJob(
   return context.locks.run(`slurm/${spec.uid}/${cluster}/${jobId}`, async () => {
     const asked = sameAttempt(context.jobs.all(), spec.uid, spec.slurm);
     if (asked !== undefined) return answeredAgain(context, asked);
-    const found = findEarlier(context, identity, spec, resume);
-    if (found === undefined) return started(await submitJob(context, identity, spec));
+    const found = findEarlier(context, caller, spec, resume);
+    if (found === undefined) return started(await submitJob(context, caller, spec));
     if (found.state === JobState.COMPLETED) {
       return { job: await claim(context, found, spec), operation: '', completedEarlier: true };
     }
-    if (found.lastGeneration > 0) return resumed(context, found, spec);
-    return anew(context, identity, found, spec);
+    if (found.lastGeneration > 0) {
+      requirePrivilege(caller, 'restart', context.policies().unprivilegedAllowed);
+      return resumed(context, found, spec);
+    }
+    return anew(context, caller, found, spec);
   });
 }
 
@@ -50,7 +52,7 @@ function answeredAgain({ operations }: Context, job: Job): SubmitJobResponse {
 
 function findEarlier(
   { jobs }: Context,
-  identity: Identity,
+  caller: Caller,
   { uid, slurm }: SeatedSpec,
   resume: string,
 ): Job | undefined {
@@ -58,7 +60,7 @@ function findEarlier(
   const again = earlierRun(all, uid, slurm);
   if (again !== undefined || resume === '') return again;
   if (resume === 'auto') return newestResumable(all, uid, slurm.key);
-  const named = requireOwnJob(identity, jobs.get(resume));
+  const named = requireJob(caller, 'restart', jobs.get(resume));
   if (!isEnded(named)) {
     const remedy = `wait for its end, or stop it with \`holdfast checkpoint --stop ${named.id}\``;
     throw new HoldfastError('WRONG_STATE', `job ${named.id} has not ended`, remedy);
@@ -93,7 +95,7 @@ async function resumed(context: Context, found: Job, spec: SeatedSpec): Promise<
 
 async function anew(
   context: Context,
-  identity: Identity,
+  caller: Caller,
   found: Job,
   spec: SeatedSpec,
 ): Promise<SubmitJobResponse> {
@@ -103,7 +105,7 @@ async function anew(
       log.warn({ job: found.id, err: toHoldfastError(thrown) }, 'a job that begins anew was not ended'),
     );
   }
-  const job = await submitJob(context, identity, spec);
+  const job = await submitJob(context, caller, spec);
   await jobs.update(found.id, (old) => ({
     spec: old.spec && { ...old.spec, slurm: { ...spec.slurm, supersededBy: job.id } },
   }));

@@ -9,7 +9,7 @@ import {
   type UntypedServiceImplementation,
 } from '@grpc/grpc-js';
 import { HoldfastError } from '../errors';
-import { channelOptions } from './channel';
+import { channelOptions, MAX_STREAMS } from './channel';
 import type { Identity } from './identity';
 
 export interface ToolsOptions {
@@ -19,6 +19,8 @@ export interface ToolsOptions {
   /** Name of this node, put into every identity; null at the coordinator. */
   readonly node: string | null;
   readonly services: (identity: Identity) => readonly Service[];
+  /** Of one uid but root's at a time; each is a server of its own. */
+  readonly maxConnectionsOfUser?: number;
   /** A connection that could not be served. */
   readonly onError?: (error: Error) => void;
 }
@@ -39,13 +41,49 @@ export interface ToolsServer {
   close(): Promise<void>;
 }
 
+/** An MPI launcher calls for all of its nodes at once. */
+const MAX_CONNECTIONS_OF_USER = 4096;
+const ROOT = 0;
+
+class ConnectionCount {
+  readonly #open = new Map<number, number>();
+  readonly #told = new Set<number>();
+
+  constructor(private readonly maxOfUser: number) {}
+
+  /**
+   * @returns what ends it; null: refused, as the one before
+   * @throws HoldfastError LIMIT_EXCEEDED for the first one that is refused
+   */
+  enter(uid: number): (() => void) | null {
+    const open = this.#open.get(uid) ?? 0;
+    if (uid !== ROOT && open >= this.maxOfUser) {
+      if (this.#told.has(uid)) return null;
+      this.#told.add(uid);
+      throw new HoldfastError('LIMIT_EXCEEDED', `uid ${uid} has ${open} connections open already`);
+    }
+    this.#open.set(uid, open + 1);
+    return () => {
+      const left = (this.#open.get(uid) ?? 1) - 1;
+      this.#told.delete(uid);
+      if (left > 0) this.#open.set(uid, left);
+      else this.#open.delete(uid);
+    };
+  }
+}
+
 /** @throws HoldfastError WRONG_STATE when another process serves the socket */
 export async function serveTools(options: ToolsOptions): Promise<ToolsServer> {
   await prepareSocketPath(options.socketPath);
   const servers = new Set<Server>();
+  const connections = new ConnectionCount(options.maxConnectionsOfUser ?? MAX_CONNECTIONS_OF_USER);
   const listener = createServer({ pauseOnConnect: true }, (socket) => {
     try {
-      const server = serveConnection(socket, options);
+      const peer = options.peerCredentials(descriptorOf(socket));
+      const leave = connections.enter(peer.uid);
+      if (leave === null) return void socket.destroy();
+      socket.once('close', leave);
+      const server = serveConnection(socket, { ...peer, node: options.node }, options);
       servers.add(server);
       socket.once('close', () => {
         servers.delete(server);
@@ -71,12 +109,10 @@ export async function serveTools(options: ToolsOptions): Promise<ToolsServer> {
  * A gRPC server of its own for each connection: handlers then hold their caller's identity in a closure, and
  * no message, header or reused object can carry another one in.
  */
-function serveConnection(socket: Socket, options: ToolsOptions): Server {
-  const { pid, uid, gid } = options.peerCredentials(descriptorOf(socket));
+function serveConnection(socket: Socket, identity: Identity, options: ToolsOptions): Server {
   socket.on('error', () => socket.destroy());
-  const server = new Server(channelOptions());
-  for (const { definition, handlers } of options.services({ pid, uid, gid, node: options.node }))
-    server.addService(definition, handlers);
+  const server = new Server({ ...channelOptions(), 'grpc.max_concurrent_streams': MAX_STREAMS.tool });
+  for (const { definition, handlers } of options.services(identity)) server.addService(definition, handlers);
   server.createConnectionInjector(ServerCredentials.createInsecure()).injectConnection(socket);
   socket.resume();
   return server;
