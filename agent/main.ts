@@ -6,7 +6,9 @@ import { channelOptions } from '../core/rpc/channel';
 import { forwardingHandlers } from '../core/rpc/forward';
 import { serveTools, service } from '../core/rpc/tools';
 import { openTracing } from '../core/telemetry/tracing';
-import { addressOptions, clientCredentials } from '../core/tls/credentials';
+import { addressOptions, liveCredentials } from '../core/tls/credentials';
+import { LiveCertificates } from '../core/tls/live';
+import { watchCertificates } from '../core/tls/watch';
 import { VERSION } from '../core/version';
 import { peerCredentials } from '../native';
 import { AgentServiceClient, SeatServiceService } from '../proto/gen/holdfast/v1/agent';
@@ -61,9 +63,9 @@ const DRAIN_MS = 30_000;
 const hostOf = (address: string): string =>
   address.slice(0, address.lastIndexOf(':')).replace(/^\[|\]$/g, '');
 
-async function channelCredentials(options: AgentOptions): Promise<ChannelCredentials> {
+async function openCertificates(options: AgentOptions): Promise<LiveCertificates | null> {
   const host = hostOf(options.coordinator);
-  if (options.tlsDirectory) return clientCredentials(options.tlsDirectory, options.node, host);
+  if (options.tlsDirectory) return LiveCertificates.open(options.tlsDirectory, options.node);
   if (!/^(127\.|localhost$|\[?::1)/.test(host)) {
     throw new HoldfastError(
       'INVALID_ARGUMENT',
@@ -71,7 +73,7 @@ async function channelCredentials(options: AgentOptions): Promise<ChannelCredent
       'give --tls DIR (see holdfast ca)',
     );
   }
-  return ChannelCredentials.createInsecure();
+  return null;
 }
 
 export async function startAgent(input: AgentOptionsInput): Promise<Agent> {
@@ -117,7 +119,13 @@ export async function startAgent(input: AgentOptionsInput): Promise<Agent> {
   await telemetry.watch(context, options.metrics);
   await sweep(context);
 
-  const credentials = await channelCredentials(options);
+  const certificates = await openCertificates(options);
+  const certificateWatch = certificates && watchCertificates(certificates, log);
+  telemetry.certificate(certificates);
+  const credentials =
+    certificates === null
+      ? ChannelCredentials.createInsecure()
+      : liveCredentials(certificates, hostOf(options.coordinator));
   const dispatcher = new Dispatcher(context, new Fencing(directory));
   const channel = { ...channelOptions(), ...addressOptions(hostOf(options.coordinator)) };
   let welcomed: () => void = () => {};
@@ -173,6 +181,7 @@ export async function startAgent(input: AgentOptionsInput): Promise<Agent> {
       const { needRestart, ...change } = reloaded(parsed, next);
       parsed = change.options;
       log.level = parsed.logLevel;
+      void certificateWatch?.look();
       context.uploadLimit.change(parsed.maxUploadBytesPerS);
       log.info({ reloaded: change.reloaded, needRestart }, 'configuration read again');
     },
@@ -185,6 +194,7 @@ export async function startAgent(input: AgentOptionsInput): Promise<Agent> {
         .catch((error) => log.error({ err: error }, 'not completed'));
       lease.close();
       connection.close();
+      certificateWatch?.close();
       await tools.close();
       await slurm.close();
       userClient.close();

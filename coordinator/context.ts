@@ -2,6 +2,8 @@
 import type { Redis } from 'ioredis';
 import type { Logger } from '../core/log';
 import type { ObjectStore } from '../store/contract';
+import type { CallLimits } from './api/limits';
+import type { Audit } from './audit/audit';
 import type { Catalog } from './catalog/catalog';
 import type { Clock } from './clock';
 import type { FailureTally } from './failures/tally';
@@ -21,6 +23,7 @@ import type { JobTable } from './state/jobs';
 import type { JobLocks } from './state/locks';
 import type { OperationTable } from './state/operations';
 import type { Transfers } from './transfer/transfers';
+import type { Roles } from './users/roles';
 
 export interface Context {
   readonly clock: Clock;
@@ -50,4 +53,7 @@ export interface Context {
   /** JOB/TREE of launches that wait for their answer: not missing yet when a node does not name them. */
   readonly launching: Set<string>;
   readonly usage: UsageTable;
+  readonly roles: Roles;
+  readonly limits: CallLimits;
+  readonly audit: Audit;
 }

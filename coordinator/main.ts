@@ -5,12 +5,16 @@ import { Redis, type RedisOptions } from 'ioredis';
 import { type Logger, type LogSink, openLog } from '../core/log';
 import { serveTools, service } from '../core/rpc/tools';
 import { openTracing, type Tracing } from '../core/telemetry/tracing';
+import { watchCertificates } from '../core/tls/watch';
 import type { Node } from '../proto/gen/holdfast/v1/coordinator';
 import { CoordinatorServiceService } from '../proto/gen/holdfast/v1/coordinator';
 import type { ObjectStore } from '../store/contract';
 import { withObservers } from '../store/observed';
 import { openStore } from '../store/open';
-import { coordinatorService } from './api/service';
+import { CallLimits } from './api/limits';
+import { servedBy, servedCoordinator } from './api/serve';
+import { Audit } from './audit/audit';
+import { auditOperations } from './audit/operations';
 import { Catalog } from './catalog/catalog';
 import { rebuildIfIncomplete } from './catalog/rebuild';
 import { type Clock, systemClock } from './clock';
@@ -35,7 +39,7 @@ import { UsageTable } from './retention/usage';
 import { followSchedules } from './schedule/follow';
 import { ScheduleTable } from './schedule/table';
 import { tick } from './schedule/tick';
-import { listen } from './server';
+import { listen, openCertificates } from './server';
 import { Fleet } from './sessions/fleet';
 import { returnMs } from './sessions/leases';
 import { SlurmRecords } from './slurm/records';
@@ -49,12 +53,15 @@ import { OperationTable } from './state/operations';
 import { Telemetry } from './telemetry/telemetry';
 import { recoverImports } from './transfer/settle';
 import { Transfers } from './transfer/transfers';
+import { systemUsers, type UserDatabase } from './users/database';
+import { Roles } from './users/roles';
 
 /** What the coordinator is given from outside its room. */
 export interface CoordinatorParts {
   /** SO_PEERCRED of a connected socket (native/index.ts). */
   readonly peerCredentials: (fd: number) => { pid: number; uid: number; gid: number };
   readonly clock?: Clock;
+  readonly users?: UserDatabase;
   /** Default: as the environment says. */
   readonly tracing?: Tracing;
   /** Default: stderr. */
@@ -103,6 +110,7 @@ export async function startCoordinator(
     clock: parts.clock ?? systemClock,
     redis: opened.connection,
     policies: () => policiesOf(options),
+    users: parts.users ?? systemUsers,
   });
   await telemetry.watch(context, options.metrics);
 
@@ -112,12 +120,20 @@ export async function startCoordinator(
   const recovery = recoverOperations(context);
   await recoverJobs(context);
   const resolveImports = await recoverImports(context);
-  const server = await listen(context, options);
+  const certificates = await openCertificates(options);
+  const certificateWatch = certificates && watchCertificates(certificates, log);
+  telemetry.certificate(certificates);
+  const server = await listen(context, options, certificates);
   const tools = await serveTools({
     socketPath: options.toolsSocket,
     peerCredentials: parts.peerCredentials,
     node: null,
-    services: (identity) => [service(CoordinatorServiceService, coordinatorService(context, identity))],
+    services: (identity) => [
+      service(
+        CoordinatorServiceService,
+        servedCoordinator(servedBy(context), 'socket', () => identity),
+      ),
+    ],
     onError: (err) => log.warn({ err }, 'local connection refused'),
   });
   recovery.catch((err) => log.error({ err }, 'recovery'));
@@ -127,6 +143,7 @@ export async function startCoordinator(
     tick: (job, dueMs) => tick(context, job, dueMs),
   });
   const follows = [
+    auditOperations(context),
     followFailures(context),
     followSchedules(context),
     followDrains(context),
@@ -152,6 +169,8 @@ export async function startCoordinator(
       options = change.options;
       log.level = options.logLevel;
       context.gate.admit();
+      context.audit.reopen();
+      void certificateWatch?.look();
       log.info({ reloaded: change.reloaded, needRestart }, 'configuration read again');
     },
     refuse: (err) => log.error({ err }, 'the configuration cannot be used: it stays as it is'),
@@ -170,10 +189,12 @@ export async function startCoordinator(
       await tools.close();
       context.fleet.close();
       server.close();
+      certificateWatch?.close();
       await context.queues.close();
       context.redis.disconnect();
       await store.close();
       await opened.close();
+      await context.audit.close();
       await telemetry.close();
     },
   };
@@ -186,10 +207,11 @@ interface Opened {
   readonly clock: Clock;
   readonly redis: RedisOptions;
   readonly policies: () => Policies;
+  readonly users: UserDatabase;
 }
 
 async function buildContext(opened: Opened): Promise<Context> {
-  const { options, log, store, clock, redis: endpoint, policies } = opened;
+  const { options, log, store, clock, redis: endpoint, policies, users } = opened;
   // A held job must not wait for a Redis that is gone: its commands fail after a while, and the operation aborts.
   const redis = new Redis({ ...endpoint, maxRetriesPerRequest: 3, commandTimeout: 5_000 });
   redis.on('error', (err) => log.error({ err }, 'redis'));
@@ -218,6 +240,9 @@ async function buildContext(opened: Opened): Promise<Context> {
     policies,
     launching: new Set(),
     usage: new UsageTable(redis),
+    audit: await Audit.open(options.auditLog, log, () => clock.monotonicMs()),
+    limits: new CallLimits(() => policies().userRate, clock),
+    roles: new Roles(policies, users, clock, log),
   };
 }
 

@@ -13,6 +13,13 @@ import { parseRedisUrl } from './redis/external';
 
 const PORT = 7020;
 
+/** A uid, a user's name, or `group:` and a group. */
+const who = z
+  .string()
+  .regex(
+    /^([0-9]{1,10}|[A-Za-z_][^\s,:]*|group:[^,:\0]+)$/,
+    'must be a uid, the name of a user, or group: and the name of a group',
+  );
 const count = z.number().int().min(0);
 const absolute = z.string().refine(isAbsolute, 'must be an absolute path');
 
@@ -58,6 +65,17 @@ const schema = z
     gcIntervalMs: z.number().int().min(1_000).default(3_600_000),
     /** Stored bytes of one user; 0: no limit. */
     userQuotaBytes: count.default(0),
+    /** A file of JSON lines; absent: lines of the ordinary log. */
+    auditLog: absolute.optional(),
+    /** Besides root. */
+    admins: z.array(who).default([]),
+    operators: z.array(who).default([]),
+    /** Calls of one user in a second; 0: no limit. */
+    userRate: count.default(100),
+    /** Operations of one user's jobs that are open; 0: no limit. */
+    userOperations: count.default(100),
+    /** What users may do without a role: nothing (0), checkpoint (1), or restart, too (2). */
+    unprivilegedAllowed: z.literal([0, 1, 2]).default(2),
     logLevel: z
       .string()
       .refine(isLogLevel, `must be one of ${LOG_LEVELS.join(', ')}`)
@@ -86,6 +104,12 @@ export const COORDINATOR_SETTINGS = {
   'gc-every': 'gcIntervalMs',
   'gc-grace': 'gcGraceMs',
   'user-quota': 'userQuotaBytes',
+  'audit-log': 'auditLog',
+  admins: 'admins',
+  operators: 'operators',
+  'ckpt-unpriv-allowed': 'unprivilegedAllowed',
+  'user-rate': 'userRate',
+  'user-operations': 'userOperations',
   metrics: 'metrics',
   'log-level': 'logLevel',
 } as const satisfies SettingNames<keyof CoordinatorOptionsInput>;
@@ -97,6 +121,11 @@ export const COORDINATOR_RELOADABLE = [
   'keep',
   'gc-grace',
   'user-quota',
+  'admins',
+  'operators',
+  'ckpt-unpriv-allowed',
+  'user-rate',
+  'user-operations',
   'log-level',
 ] as const satisfies (keyof typeof COORDINATOR_SETTINGS)[];
 

@@ -3,7 +3,16 @@ import type { CoordinatorOptions } from './options';
 
 export type Policies = Pick<
   CoordinatorOptions,
-  'restartWaitMs' | 'maxCheckpoints' | 'retention' | 'gcGraceMs' | 'userQuotaBytes'
+  | 'restartWaitMs'
+  | 'maxCheckpoints'
+  | 'retention'
+  | 'gcGraceMs'
+  | 'userQuotaBytes'
+  | 'operators'
+  | 'admins'
+  | 'unprivilegedAllowed'
+  | 'userRate'
+  | 'userOperations'
 >;
 
 export function policiesOf({
@@ -12,6 +21,14 @@ export function policiesOf({
   retention,
   gcGraceMs,
   userQuotaBytes,
+  operators,
+  admins,
+  unprivilegedAllowed,
+  userRate,
+  userOperations,
 }: CoordinatorOptions): Policies {
-  return { restartWaitMs, maxCheckpoints, retention, gcGraceMs, userQuotaBytes };
+  return {
+    ...{ restartWaitMs, maxCheckpoints, retention, gcGraceMs, userQuotaBytes },
+    ...{ operators, admins, unprivilegedAllowed, userRate, userOperations },
+  };
 }

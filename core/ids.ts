@@ -2,7 +2,7 @@
  * Names that appear in object keys, Redis keys and paths. Each is checked where it enters the program, so
  * that nothing behind the check has to wonder what a name may contain.
  */
-import { randomBytes } from 'node:crypto';
+import { randomBytes, randomUUID } from 'node:crypto';
 import { HoldfastError } from './errors';
 
 // Crockford's alphabet in lower case: it sorts like the number and has no letters that look like digits.
@@ -32,8 +32,9 @@ export function newOperationId(nowMs: number): string {
   return `o-${base32(Math.floor(nowMs / 1000), 7)}${randomBase32(5)}`;
 }
 
+/** Made for every node in every phase: Node draws UUIDs from a stock. */
 export function newCommandId(): string {
-  return randomBase32(16);
+  return randomUUID();
 }
 
 export function isJobId(text: string): boolean {

@@ -13,8 +13,10 @@ import { z } from 'zod';
 import { HoldfastError } from '../../core/errors';
 import type { AddressAlias } from '../../proto/gen/holdfast/v1/manifest';
 import { nativeProgram } from '../criu/program';
+import { readProc } from '../proc/stat';
 import { mustRun } from '../run';
 import { type RunDirectory, readJson, writeJson } from '../runDirectory';
+import type { Seat } from '../seats/seats';
 
 const record = z.object({ group: z.string() });
 
@@ -27,6 +29,18 @@ export function groupRoot(mountInfo: string): string | null {
   return null;
 }
 
+/**
+ * The control group (v2) that Slurm has made for a task, by its directory here; null where Slurm keeps its tasks in groups of version 1. A tree
+ * must not leave it: what ends the task would miss the tree. Pure: the texts of /proc/self/mountinfo and /proc/PID/cgroup.
+ */
+export function slurmGroup(mountInfo: string, memberships: string): string | null {
+  const path = /^0::(.*)$/m.exec(memberships)?.[1] ?? '';
+  const mount = mountInfo.split('\n').find((line) => / - cgroup2 /.test(line));
+  const [, , , root = '', directory = ''] = mount?.split(' ') ?? [];
+  if (!path.includes('slurmstepd.scope/') || !path.startsWith(root)) return null;
+  return join(directory, root === '/' ? path : path.slice(root.length));
+}
+
 /** Arguments of holdfast-translate; pure. @throws INVALID_ARGUMENT for what is no IPv4 address */
 export function translationPairs(aliases: readonly AddressAlias[]): string[] {
   return aliases.map(({ original, current }) => {
@@ -36,8 +50,10 @@ export function translationPairs(aliases: readonly AddressAlias[]): string[] {
   });
 }
 
+const readMountInfo = (): string => readFileSync('/proc/self/mountinfo', 'utf8');
+
 const ownGroups = (): string => {
-  const root = groupRoot(readFileSync('/proc/self/mountinfo', 'utf8'));
+  const root = groupRoot(readMountInfo());
   if (root !== null) return root;
   throw new HoldfastError(
     'INTERNAL',
@@ -57,12 +73,14 @@ async function translate(group: string, aliases: readonly AddressAlias[]): Promi
  */
 export class Translation {
   private made: string | null = null;
+  private slurms: string | null = null;
 
   constructor(
     private readonly context: { readonly directory: RunDirectory; readonly log: Logger },
     private readonly job: string,
     private readonly incarnation: number,
     private readonly aliases: readonly AddressAlias[],
+    private readonly seat: Seat | null,
   ) {}
 
   /** Where the trees have to be restored; null for a job that has not moved. */
@@ -73,6 +91,8 @@ export class Translation {
   prepare(node: string): void {
     if (!this.aliases.some(({ original, current }) => original !== current)) return;
     try {
+      this.slurms = this.seat && slurmGroup(readMountInfo(), readProc(`/proc/${this.seat.pid}/cgroup`) ?? '');
+      if (this.slurms !== null) return;
       const group = join(ownGroups(), `holdfast.${node}.${this.job}.${this.incarnation}`);
       // Before it is made (L1).
       writeJson(this.context.directory.translationFile(this.job, this.incarnation), { group });
@@ -85,7 +105,9 @@ export class Translation {
 
   /** Only when everything is restored: CRIU itself binds the addresses of now. */
   async raise(): Promise<void> {
-    if (this.made) await translate(this.made, this.aliases).catch((err) => this.warn(err));
+    // Slurm removes its group, and the translation with it.
+    const group = this.made ?? this.slurms;
+    if (group) await translate(group, this.aliases).catch((err) => this.warn(err));
   }
 
   private warn(err: unknown): void {

@@ -38,7 +38,7 @@ export class RestartOperation {
     mkdirSync(this.directory, { recursive: true, mode: 0o700 });
     // What has to be removed if this agent dies, before any of it is made (L1).
     writeJson(join(this.directory, 'intent.json'), { job });
-    this.translation = new Translation(context, job, request.incarnation, request.aliases);
+    this.translation = new Translation(context, job, request.incarnation, request.aliases, seats[0] ?? null);
     this.trees = images.map(
       (image, index) =>
         new TreeRestart(

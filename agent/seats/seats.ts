@@ -15,7 +15,7 @@ export interface Seat {
 
 export const isTaken = ({ pid, startTicks }: Seat): boolean => isAlive(pid, startTicks);
 
-/** Of the native programs: to live where the seat does. */
+/** Of the native programs: to live where the seat does (T2). */
 export const likeSeat = (seat: Seat | null): string[] =>
   seat === null ? [] : ['--like', `${seat.pid}:${seat.startTicks}`];
 
@@ -24,7 +24,7 @@ export class Seats {
 
   constructor(private readonly node: string) {}
 
-  /** The newest one counts where a name is taken more than once. The result gives it up. */
+  /** The process is the one the kernel named (T1). The newest counts where a name is taken more than once. The result gives it up. */
   take(name: string, seat: Seat): () => void {
     const seats = this.taken.get(requireSeatName(name)) ?? [];
     this.taken.set(name, [...seats, seat]);
@@ -36,7 +36,7 @@ export class Seats {
   }
 
   /**
-   * The live seat for trees of a user.
+   * The live seat for trees of a user (T3).
    * @throws HoldfastError NODE_UNAVAILABLE when no such task of the user is here
    */
   require(name: string, uid: number): Seat {

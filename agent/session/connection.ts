@@ -6,6 +6,7 @@ import type {
   AgentServiceClient,
   Command,
   CommandResult,
+  HostedTree,
   Register,
   SessionRequest,
   SessionResponse,
@@ -13,7 +14,6 @@ import type {
 } from '../../proto/gen/holdfast/v1/agent';
 import type { Lease } from '../lease';
 import { monotonicClock } from '../lease';
-import type { TreeEnd, Trees } from '../trees';
 import type { ReportProgress } from './dispatcher';
 
 const RECONNECT_MS = 300;
@@ -23,10 +23,25 @@ const REMEMBERED_RESULTS = 500;
 type Stream = ClientDuplexStream<SessionRequest, SessionResponse>;
 type Message = NonNullable<SessionRequest['message']>;
 
+export interface HostedEnd {
+  readonly tree: HostedTree;
+  readonly exit: { readonly code?: number; readonly signal?: number };
+  readonly memoryLost: string;
+  readonly seatGone: boolean;
+}
+
+/** What the coordinator is told of the node's trees. */
+export interface HostedTrees {
+  all(): readonly HostedTree[];
+  unreportedEnds(): readonly HostedEnd[];
+  /** The coordinator knows of the end. */
+  forget(job: string, treeId: string, incarnation: number): void;
+}
+
 export interface ConnectionOptions {
   readonly client: AgentServiceClient;
   readonly lease: Lease;
-  readonly trees: Trees;
+  readonly trees: HostedTrees;
   readonly log: Logger;
   readonly filling: () => TreeFilling[];
   readonly register: () => Omit<Register, 'instance' | 'trees'>;
@@ -80,7 +95,7 @@ export class Connection {
     this.options.client.close();
   }
 
-  reportEnd({ tree, exit, memoryLost, seatGone }: TreeEnd): void {
+  reportEnd({ tree, exit, memoryLost, seatGone }: HostedEnd): void {
     const { job, treeId, incarnation } = tree;
     const value = {
       job,

@@ -1,7 +1,9 @@
 /** Everything by which the agent is watched from outside. */
 import { Counter, Registry } from 'prom-client';
+import { certificateMetric } from '../../core/telemetry/certificate';
 import { serveTelemetry, type TelemetryServer } from '../../core/telemetry/server';
 import type { Tracing } from '../../core/telemetry/tracing';
+import type { LiveCertificates } from '../../core/tls/live';
 import { storeMetrics } from '../../store/metrics';
 import type { StoreObserver } from '../../store/observed';
 import { storeSpans } from '../../store/spans';
@@ -13,6 +15,7 @@ export class Telemetry {
   readonly #registry = new Registry();
   readonly #leaseLosses: Counter;
   #server: TelemetryServer | null = null;
+  #certificates: LiveCertificates | null = null;
   /** For the store, which is there first. */
   readonly storeObservers: readonly StoreObserver[];
 
@@ -20,6 +23,7 @@ export class Telemetry {
     private readonly node: string,
     private readonly tracing: Tracing,
   ) {
+    certificateMetric(this.#registry, () => this.#certificates);
     this.storeObservers = [storeMetrics(this.#registry), storeSpans(tracing.tracer)];
     this.#leaseLosses = new Counter({
       name: 'holdfast_agent_lease_losses_total',
@@ -35,6 +39,10 @@ export class Telemetry {
 
   leaseLost(): void {
     this.#leaseLosses.inc();
+  }
+
+  certificate(live: LiveCertificates | null): void {
+    this.#certificates = live;
   }
 
   /** @param address [HOST:]PORT; undefined: nothing is served. @throws HoldfastError WRONG_STATE */

@@ -4,6 +4,7 @@
  */
 
 import type * as Grpc from '@grpc/grpc-js';
+import type * as Channel from '../../core/rpc/channel';
 import type * as Rpc from '../../core/rpc/errors';
 import type * as Generated from '../../proto/gen/holdfast/v1/coordinator';
 import type {
@@ -49,11 +50,14 @@ export async function connect(socket: string | undefined): Promise<Connection> {
   const grpc = require('@grpc/grpc-js') as typeof Grpc;
   const generated = require('../../proto/gen/holdfast/v1/coordinator') as typeof Generated;
   const { fromGrpcError } = require('../../core/rpc/errors') as typeof Rpc;
+  const { MAX_MESSAGE_BYTES } = require('../../core/rpc/channel') as typeof Channel;
 
   const client = new generated.CoordinatorServiceClient(
     `unix:${socketPath}`,
     grpc.credentials.createInsecure(),
     {
+      // All jobs of a large cluster are more than the library takes by itself.
+      'grpc.max_receive_message_length': MAX_MESSAGE_BYTES,
       // An agent that restarts is back within seconds; the default pause grows to two minutes.
       'grpc.initial_reconnect_backoff_ms': 100,
       'grpc.max_reconnect_backoff_ms': 2000,

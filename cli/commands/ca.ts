@@ -1,34 +1,53 @@
 import type { Command } from 'commander';
 import type * as Authority from '../../core/tls/authority';
+import { TLS_DIRECTORY } from '../../core/tls/files';
+import type * as Inventory from '../../core/tls/inventory';
+import type { TlsRole } from '../../core/tls/peer';
+import type * as Rotation from '../../core/tls/rotation';
 import { addJson, type JsonOption } from '../options';
-import { print, printJson } from '../output/terminal';
+import { formatTime } from '../output/format';
+import { type Column, printTable } from '../output/table';
+import { note, print, printJson } from '../output/terminal';
 import { collect, parseChoice, parseCount } from '../values';
 
 interface InitOptions extends JsonOption {
   readonly name: string;
 }
 
-interface IssueOptions extends JsonOption {
-  readonly role: Authority.TlsRole;
-  readonly host?: string[];
+interface DirectoryOption extends JsonOption {
   readonly dir: string;
+}
+
+interface IssueOptions extends DirectoryOption {
+  readonly role: TlsRole;
+  readonly host?: string[];
   readonly days?: number;
 }
 
+interface RotateOptions extends DirectoryOption {
+  readonly finish?: boolean;
+}
+
 const HELP = `
-Example:
-  holdfast ca init /etc/holdfast/ca
-  holdfast ca issue head --role coordinator --host head.example.org --host 10.0.0.1 --dir /etc/holdfast/ca
-  holdfast ca issue n1 --role node --dir /etc/holdfast/ca
+Examples:
+  holdfast ca init
+  holdfast ca issue head --role coordinator --host head.example.org --host 10.0.0.1
+  holdfast ca issue n1 --role node
+  holdfast ca list
+  holdfast ca rotate           # then copy the files it names to their machines
+  holdfast ca rotate --finish  # then copy ca.crt to all of them
 
 A node needs ca.crt, NAME.crt and NAME.key in the directory it names with --tls. ca.key stays where it was made:
-who has it can be any node.
+who has it can be any node. Running daemons take new files within a minute, or at SIGHUP.
 
 Exit codes:
-  0; 2 a name or file is not valid; 5 the file exists; others: see holdfast(1), EXIT STATUS`;
+  0; 2 a name or file is not valid; 5 the file exists, or it is not the time for it; others: see holdfast(1),
+  EXIT STATUS`;
 
 /** Loaded on use: certificates are made once, every other command starts without the library. */
 const authority = () => require('../../core/tls/authority') as typeof Authority;
+const rotation = () => require('../../core/tls/rotation') as typeof Rotation;
+const inventory = () => require('../../core/tls/inventory') as typeof Inventory;
 
 function told(files: string[], json: boolean | undefined): void {
   if (json) printJson({ files });
@@ -46,6 +65,28 @@ async function issue(name: string, options: IssueOptions): Promise<void> {
   told([`${dir}/${name}.crt`, `${dir}/${name}.key`], options.json);
 }
 
+async function rotate({ dir, finish, json }: RotateOptions): Promise<void> {
+  const files = finish ? [await rotation().finishRotation(dir)] : await rotation().rotateAuthority(dir);
+  told(files, json);
+  if (json) return;
+  if (finish) note('copy ca.crt to every machine: what the old authority has signed is refused from then on');
+  else note('copy each machine its files, in any order; when all have them: holdfast ca rotate --finish');
+}
+
+const COLUMNS: readonly Column<Inventory.CertificateInfo>[] = [
+  { title: 'NAME', cell: ({ name }) => name },
+  { title: 'ROLE', cell: ({ role }) => role },
+  { title: 'STATE', cell: ({ state }) => state },
+  { title: 'UNTIL', cell: ({ notAfterMs }) => formatTime(notAfterMs) },
+  { title: 'SIGNED BY', cell: ({ issuer, current }) => (current ? issuer : `${issuer} (old)`) },
+];
+
+async function list({ dir, json }: DirectoryOption): Promise<void> {
+  const certificates = await inventory().listCertificates(dir);
+  if (json) printJson({ certificates });
+  else printTable(COLUMNS, certificates, 'no certificates');
+}
+
 export function addCa(program: Command): void {
   const ca = program
     .command('ca')
@@ -56,7 +97,7 @@ export function addCa(program: Command): void {
     .command('init')
     .summary('make the certificate authority')
     .description("Makes the cluster's certificate authority: DIR/ca.crt and DIR/ca.key.")
-    .argument('<dir>', 'directory to make it in')
+    .argument('[dir]', 'directory to make it in', TLS_DIRECTORY)
     .option('--name <name>', 'name of the cluster', 'holdfast')
     .addHelpText('after', HELP);
   addJson(initCommand).action(init);
@@ -71,8 +112,25 @@ export function addCa(program: Command): void {
       parseChoice(['node', 'coordinator']),
     )
     .option('--host <host>', 'host name or address it is reached by (repeatable)', collect)
-    .requiredOption('--dir <dir>', 'directory with the authority')
+    .option('--dir <dir>', 'directory with the authority', TLS_DIRECTORY)
     .option('--days <n>', 'how long it is valid (default: 825)', parseCount)
     .addHelpText('after', HELP);
   addJson(issueCommand).action(issue);
+  const rotateCommand = ca
+    .command('rotate')
+    .summary('replace the authority, and all certificates')
+    .description(
+      'Makes a new authority, and new certificates for all names of the directory. Until --finish the old one is trusted, too.',
+    )
+    .option('--finish', 'end the trust in the old authority')
+    .option('--dir <dir>', 'directory with the authority', TLS_DIRECTORY)
+    .addHelpText('after', HELP);
+  addJson(rotateCommand).action(rotate);
+  const listCommand = ca
+    .command('list')
+    .summary('show certificates and when they end')
+    .description('Shows the certificates of a directory, who signed them, and when they end.')
+    .option('--dir <dir>', 'directory with the certificates', TLS_DIRECTORY)
+    .addHelpText('after', HELP);
+  addJson(listCommand).action(list);
 }

@@ -10,7 +10,7 @@ Example:
   holdfast catalog rebuild
 
 Exit codes:
-  0; 4 only root may do this; 9 the store failed; others: see holdfast(1), EXIT STATUS`;
+  0; 4 the caller is no admin; 9 the store failed; others: see holdfast(1), EXIT STATUS`;
 
 /** Reading every manifest of a large store takes longer than an ordinary call. */
 const REBUILD_TIMEOUT_MS = 3_600_000;

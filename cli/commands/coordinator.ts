@@ -6,7 +6,16 @@ import { addConfig, configurationOf } from '../configuration/daemon';
 import { announce, runDaemon } from '../daemon';
 import { addJson, type JsonOption } from '../options';
 import { parsePolicy } from '../policy';
-import { parseCount, parseDuration, parseHostPort, parseInterval, parsePath, parseSize } from '../values';
+import {
+  collect,
+  parseChoice,
+  parseCount,
+  parseDuration,
+  parseHostPort,
+  parseInterval,
+  parsePath,
+  parseSize,
+} from '../values';
 
 const HELP = `
 Runs in the foreground. One line on stdout tells that it is ready; its log goes to stderr. SIGTERM and SIGINT
@@ -94,6 +103,24 @@ export function addCoordinator(program: Command): void {
     .option('--gc-every <interval>', 'how often the whole store is swept (default: 1h)', parseInterval)
     .option('--gc-grace <duration>', 'how long garbage waits for its deletion (default: 1h)', parseDuration)
     .option('--user-quota <size>', 'stored bytes of one user at most (default: no limit)', parseSize)
+    .option('--audit-log <file>', 'who asked for what, as JSON lines (default: in its log)', parsePath)
+    .option('--admins <who>', "uid, user's name or group:NAME who may do everything (repeatable)", collect)
+    .option('--operators <who>', 'who may keep the cluster running, likewise (repeatable)', collect)
+    .option(
+      '--ckpt-unpriv-allowed <0|1|2>',
+      'users may: 0 nothing, 1 checkpoint, 2 restart, too (default: 2)',
+      (text) => Number(parseChoice(['0', '1', '2'])(text)),
+    )
+    .option(
+      '--user-rate <n>',
+      'calls of one user in a second at most (default: 100; 0: no limit)',
+      parseCount,
+    )
+    .option(
+      '--user-operations <n>',
+      'open operations of one user at most (default: 100; 0: no limit)',
+      parseCount,
+    )
     .addOption(new Option('--log-level <level>', 'trace, debug, info, warn or error').env('HOLDFAST_LOG'))
     .addHelpText('after', HELP);
   addJson(addConfig(command)).action(coordinator);

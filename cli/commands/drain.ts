@@ -18,7 +18,7 @@ Examples:
   holdfast drain n7 --restart
 
 Exit codes:
-  0 the checkpoints have begun; 3 no such node; 4 the caller is not root; others: see holdfast(1), EXIT STATUS`;
+  0 the checkpoints have begun; 3 no such node; 4 the caller is no operator; others: see holdfast(1), EXIT STATUS`;
 
 async function drain(node: string, options: DrainOptions): Promise<void> {
   await withConnection(options, async (connection) => {
@@ -34,7 +34,7 @@ export function addDrain(program: Command): void {
   const command = program
     .command('drain')
     .summary('take a node out of service')
-    .description('Checkpoints the jobs on a node and places nothing there any more (root).')
+    .description('Checkpoints the jobs on a node and places nothing there any more (operators).')
     .argument('<node>', 'node name')
     .option('--reason <text>', 'why, to be shown')
     .option('--restart', 'restart its jobs on other nodes')

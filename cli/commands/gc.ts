@@ -9,7 +9,7 @@ interface GcOptions extends SocketOption, JsonOption {
 
 const HELP = `
 Removes the generations that policies do not keep, and what no generation names: of one job, of all your jobs, or of the whole
-store for root. What is found to be garbage waits for the grace of the coordinator before a later run deletes it. The coordinator
+store for admins. What is found to be garbage waits for the grace of the coordinator before a later run deletes it. The coordinator
 does all of this by itself, too.
 
 Examples:

@@ -9,7 +9,7 @@ import { viewCheckpoint } from '../output/views';
 const HELP = `
 The checkpoint gets a new id, which is printed on stdout. Its job keeps its own id where nothing here has it,
 and gets a new one elsewhere: nothing that exists is changed. Nothing is seen of an import before it is complete.
-A user may import own checkpoints that were exported from this store; root may import any, and vouches for it.
+A user may import own checkpoints that were exported from this store; an admin may import any, and vouches for it.
 
 Examples:
   holdfast import < job.hfx

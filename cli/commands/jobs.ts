@@ -60,7 +60,7 @@ export function addJobs(program: Command): void {
   const command = program
     .command('jobs')
     .summary('list jobs')
-    .description('Lists your jobs; root sees those of everybody.')
+    .description('Lists your jobs; operators see those of everybody.')
     .option('-a, --all', 'also jobs that have ended')
     .addHelpText('after', HELP);
   addSocket(addJson(command)).action(jobs);

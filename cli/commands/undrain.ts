@@ -7,7 +7,7 @@ Examples:
   holdfast undrain n7
 
 Exit codes:
-  0 jobs may be placed there again; 3 no such node; 4 the caller is not root; others: see holdfast(1), EXIT STATUS`;
+  0 jobs may be placed there again; 3 no such node; 4 the caller is no operator; others: see holdfast(1), EXIT STATUS`;
 
 async function undrain(node: string, options: SocketOption & JsonOption): Promise<void> {
   await withConnection(options, async (connection) => {
@@ -20,7 +20,7 @@ export function addUndrain(program: Command): void {
   const command = program
     .command('undrain')
     .summary('put a node back into service')
-    .description('Ends what `holdfast drain` began (root).')
+    .description('Ends what `holdfast drain` began (operators).')
     .argument('<node>', 'node name')
     .addHelpText('after', HELP);
   addSocket(addJson(command)).action(undrain);

@@ -13,6 +13,7 @@ import type {
   Schedule,
   SlurmRecord,
 } from '../../proto/gen/holdfast/v1/coordinator';
+import type { SlurmTask } from '../../proto/gen/holdfast/v1/manifest';
 import { formatTime } from './format';
 import { viewPolicy } from './retention';
 
@@ -65,6 +66,10 @@ function viewSchedule({ dueMs, startMs, kind, reason }: Schedule) {
   return { dueMs, startMs, kind, reason };
 }
 
+function viewSlurm({ cluster, jobId, restartCount }: SlurmTask) {
+  return { cluster, jobId, restartCount };
+}
+
 export function viewJob(job: Job) {
   return {
     id: job.id,
@@ -96,6 +101,8 @@ export function viewJob(job: Job) {
     filling: job.filling.map(({ node, treeId, residentBytes, totalBytes, storeUnavailableSinceMs }) => {
       return { node, treeId, residentBytes, totalBytes, storeUnavailableSinceMs };
     }),
+    slurm: job.spec?.slurm ? viewSlurm(job.spec.slurm) : null,
+    stopCause: job.stopCause,
     tracked: job.tracked,
     createdMs: job.createdMs,
     endedMs: job.endedMs,

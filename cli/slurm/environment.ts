@@ -1,5 +1,5 @@
-/** What Slurm tells a task about the job that it is part of. Pure. */
-import { createHash } from 'node:crypto';
+/** What Slurm tells a task about the job that it is part of. */
+import { createHash, randomUUID } from 'node:crypto';
 import type { SlurmTask } from '../../proto/gen/holdfast/v1/manifest';
 
 type Environment = Readonly<Record<string, string | undefined>>;
@@ -55,5 +55,5 @@ export function slurmTask(
   key: string,
   requeue: boolean,
 ): SlurmTask {
-  return { cluster, jobId, restartCount, key, requeue, supersededBy: '' };
+  return { cluster, jobId, restartCount, key, requeue, supersededBy: '', attempt: randomUUID() };
 }

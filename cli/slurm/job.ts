@@ -4,7 +4,7 @@ import { HoldfastError, toHoldfastError } from '../../core/errors';
 import { isStopCause, seatOf } from '../../core/slurm/names';
 import { type SlurmJobState, slurmJobState } from '../../core/slurm/scontrol';
 import type { Job } from '../../proto/gen/holdfast/v1/coordinator';
-import type { SlurmTask } from '../../proto/gen/holdfast/v1/manifest';
+import type { JobSpec, SlurmTask } from '../../proto/gen/holdfast/v1/manifest';
 import type { Connection } from '../client/connection';
 import { chooseDisplay } from '../output/progress';
 import { attach, exitCodeOf, fetchJob } from '../run/attach';
@@ -16,6 +16,7 @@ import { buildSchedule, buildSpec, thisCaller } from '../run/spec';
 import { type SlurmEnvironment, slurmTask } from './environment';
 import { withSlurmOptions } from './options';
 import { newOutput, resumedOutput, type SeatedOutput } from './output';
+import { patiently } from './patience';
 import { requeue } from './requeue';
 import { type StopWatch, watchStops } from './stops';
 
@@ -51,15 +52,16 @@ export async function runSeated(
   const stops = watchStops(connection, slurm, spec.deadlineMs, reporter);
   command.onSignalled?.((signal) => stops.signalled(signal));
   try {
-    const answer = await connection.call('submitJob', { spec, resume: options.resume ?? '' });
+    const submit = () => connection.call('submitJob', { spec, resume: options.resume ?? '' });
+    const answer = await patiently(submit, reporter.note);
     const { job } = answer;
     if (!job) throw new HoldfastError('INTERNAL', 'the coordinator accepted the job but did not name it');
     const isNew = job.spec?.outputPath === fresh.path;
     if (!isNew) rmSync(fresh.path, { force: true });
     const output = isNew ? fresh : resumedOutput(job.spec?.outputPath ?? '');
     if (answer.completedEarlier) return await showCompleted(job, output, reporter);
-    if (answer.operation) await awaitRestart(connection, answer.operation, options);
     stops.begin(job.id);
+    if (answer.operation) await awaitRestart(connection, job, answer.operation, spec, reporter, options);
     reporter.job(answer.operation ? 'restarted' : 'submitted', await fetchJob(connection, job.id));
     const ended = await attach(connection, job.id, output.file, output.reporting(reporter));
     reporter.job('ended', ended);
@@ -104,11 +106,24 @@ function buildSpecOf(
   return buildSpec(request, { ...thisCaller(), environment });
 }
 
-async function awaitRestart(connection: Connection, id: string, options: JobOptions): Promise<void> {
-  const operation = await awaitOperation(connection, id, chooseDisplay('restart', options.json ?? false));
-  noteFindings(operation);
-  const failure = failureOf(operation);
-  if (failure) throw failure;
+/** A node of the job may not have come up yet, and a checkpoint may turn out to be damaged. */
+async function awaitRestart(
+  connection: Connection,
+  { id: job }: Job,
+  first: string,
+  { nodes, deadlineMs }: Pick<JobSpec, 'nodes' | 'deadlineMs'>,
+  { note }: Reporter,
+  { json = false }: JobOptions,
+): Promise<void> {
+  const request = { source: { $case: 'job' as const, value: job }, nodes, deadlineMs };
+  await patiently(async (isAgain) => {
+    const other = { outputPath: '', lazy: false, walltimeMs: 0 };
+    const id = isAgain ? (await connection.call('restart', { ...request, ...other })).operation : first;
+    const operation = await awaitOperation(connection, id, chooseDisplay('restart', json));
+    noteFindings(operation);
+    const failure = failureOf(operation);
+    if (failure) throw failure;
+  }, note);
 }
 
 /** Slurm may have begun a new output for this run of the script: then what the command printed belongs into it. */

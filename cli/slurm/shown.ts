@@ -1,6 +1,6 @@
 /**
  * A job's output goes to a file of its own, and from there to the output of the batch script: each byte once, however often
- * the script is run. Beside the file stands what was shown of it, written before and after every write to stdout.
+ * the script is run (T5). Beside the file stands what was shown of it, written before and after every write to stdout.
  */
 import {
   closeSync,

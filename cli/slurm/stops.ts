@@ -23,12 +23,13 @@ export interface StopWatch {
 
 export function watchStops(
   connection: Connection,
-  { jobId }: SlurmEnvironment,
+  { jobId, restartCount }: SlurmEnvironment,
   deadlineMs: number,
   reporter: Reporter,
 ): StopWatch {
   let knownEndMs = deadlineMs;
   let isStopping = false;
+  let isOver = false;
   let begun: (job: string) => void = () => undefined;
   const job = new Promise<string>((resolve) => {
     begun = resolve;
@@ -63,7 +64,10 @@ export function watchStops(
     await attempt('not signalled', () => connection.call('killJob', { job: id, signal }));
   };
   const onSignal = async (signal: number): Promise<void> => {
+    if (isOver) return;
     const state = signal === constants.signals.SIGTERM ? await slurmJobState(jobId).catch(() => null) : null;
+    // Of a requeue that is under way: Slurm ends all of it, and the next run goes on.
+    if (state !== null && state.restarts > restartCount) return;
     if (state?.isPreempted) await stop(await job);
     else await kill(signal);
   };
@@ -76,6 +80,7 @@ export function watchStops(
     begin: begun,
     signalled: (signal) => void onSignal(signal),
     end: () => {
+      isOver = true;
       clearInterval(timer);
       stopForwarding();
     },

@@ -1,7 +1,6 @@
 /** Checkpoint and restart requests: checked here, done by their operations. */
 import { HoldfastError } from '../../core/errors';
 import { isNodeName, requireName } from '../../core/ids';
-import type { Identity } from '../../core/rpc/identity';
 import { isStopCause } from '../../core/slurm/names';
 import {
   type CheckpointRequest,
@@ -12,33 +11,36 @@ import {
 import type { Context } from '../context';
 import { checkEnd, checkPath, deadlineOf } from '../jobs/spec';
 import { enqueueOperation } from '../operations/enqueue';
-import { requireOwnCheckpoint, requireOwnJob } from './authorize';
+import { type Caller, hasRole, ownerOf, requireCheckpoint, requireJob, requirePrivilege } from './authorize';
 
 /** @returns the operation's id */
 export async function requestCheckpoint(
   context: Context,
-  identity: Identity,
+  caller: Caller,
   { job: id, stop, live, now, cause }: CheckpointRequest,
 ): Promise<string> {
-  const job = requireOwnJob(identity, context.jobs.get(id));
+  const job = requireJob(caller, 'checkpoint', context.jobs.get(id));
+  requirePrivilege(caller, 'checkpoint', context.policies().unprivilegedAllowed);
   if (job.state !== JobState.RUNNING) {
     throw new HoldfastError('WRONG_STATE', `job ${id} is ${job.state}, not running`);
   }
   if (cause !== '' && !(stop && isStopCause(cause)))
     throw new HoldfastError('INVALID_ARGUMENT', `cause ${JSON.stringify(cause)} is none of a stop`);
+  requireFewOpen(context, caller, ownerOf(job));
   return enqueueOperation(context, job, {
     ...{ kind: 'checkpoint', stop, periodic: false, live, drains: '', cause },
     urgency: now ? 'now' : 'high',
   });
 }
 
-/** The job's recorded user and root may ask; it runs under the recorded user whoever asks. */
+/** The job's recorded user and admins may ask; it runs under the recorded user whoever asks. */
 export async function requestRestart(
   context: Context,
-  identity: Identity,
+  caller: Caller,
   request: RestartRequest,
 ): Promise<string> {
-  const { job, ckptId } = await sourceOf(context, identity, request);
+  const { job, ckptId } = await sourceOf(context, caller, request);
+  requirePrivilege(caller, 'restart', context.policies().unprivilegedAllowed);
   for (const node of request.nodes) requireName('node name', node, isNodeName);
   checkPath('output_path', request.outputPath, false);
   const nowMs = context.clock.wallMs();
@@ -50,23 +52,34 @@ export async function requestRestart(
       'wait until it runs or has ended',
     );
   }
+  requireFewOpen(context, caller, ownerOf(job));
   const { nodes, outputPath, lazy } = request;
   const deadlineMs = deadlineOf(request, nowMs);
   const asked = { ckptId, nodes, outputPath, lazy, notBeforeMs: 0, deadlineMs };
   return enqueueOperation(context, job, { kind: 'restart', ...asked, automatic: false, drains: false });
 }
 
+/** They are in everybody's queues. @throws HoldfastError LIMIT_EXCEEDED */
+function requireFewOpen({ jobs, operations, policies }: Context, caller: Caller, owner: number): void {
+  const limit = policies().userOperations;
+  if (limit === 0 || hasRole(caller, 'operator')) return;
+  const open = operations.open().filter(({ operation }) => ownerOf(jobs.get(operation.job)) === owner).length;
+  if (open < limit) return;
+  const message = `${open} operations of uid ${owner} are open`;
+  throw new HoldfastError('LIMIT_EXCEEDED', message, 'wait until some have ended');
+}
+
 async function sourceOf(
   { catalog, jobs }: Context,
-  identity: Identity,
+  caller: Caller,
   { source }: RestartRequest,
 ): Promise<{ job: Job; ckptId: number | null }> {
   if (source?.$case === 'ckptId') {
-    const summary = requireOwnCheckpoint(identity, await catalog.get(source.value));
-    return { job: requireOwnJob(identity, jobs.get(summary.job)), ckptId: summary.ckptId };
+    const summary = requireCheckpoint(caller, 'restart', await catalog.get(source.value));
+    return { job: requireJob(caller, 'restart', jobs.get(summary.job)), ckptId: summary.ckptId };
   }
   if (source?.$case === 'job') {
-    const job = requireOwnJob(identity, jobs.get(source.value));
+    const job = requireJob(caller, 'restart', jobs.get(source.value));
     if (job.lastGeneration > 0) return { job, ckptId: null };
     throw new HoldfastError('NOT_FOUND', `job ${job.id} has no committed checkpoint`);
   }

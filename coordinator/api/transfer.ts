@@ -1,9 +1,7 @@
 /** Export and Import for one caller: who may, how many at a time, and the way between stream and connection. */
 import { randomUUID } from 'node:crypto';
-import type { ServerReadableStream, ServerWritableStream, sendUnaryData } from '@grpc/grpc-js';
+import type { ServerReadableStream, ServerWritableStream } from '@grpc/grpc-js';
 import { HoldfastError } from '../../core/errors';
-import { toGrpcError } from '../../core/rpc/errors';
-import type { Identity } from '../../core/rpc/identity';
 import type {
   CheckpointSummary,
   ExportRequest,
@@ -18,7 +16,7 @@ import { planExport } from '../transfer/export';
 import { importGeneration } from '../transfer/import';
 import { sealKey } from '../transfer/sealKey';
 import { followed, stepWithin } from '../transfer/source';
-import { requireOwnCheckpoint } from './authorize';
+import { type Caller, requireCheckpoint, requirePrivilege } from './authorize';
 
 type ExportCall = ServerWritableStream<ExportRequest, ExportResponse>;
 type ImportCall = ServerReadableStream<ImportRequest, ImportResponse>;
@@ -27,26 +25,22 @@ type ImportCall = ServerReadableStream<ImportRequest, ImportResponse>;
 const PIECE_BYTES = 256 * 1024;
 const MAX_PIECE_BYTES = 2 ** 20;
 
-export function exportCheckpoint(context: Context, identity: Identity, call: ExportCall): void {
-  transfer(context, identity, call, (signal) => send(context, identity, call, signal)).then(
-    () => call.end(),
-    (thrown) => call.emit('error', toGrpcError(thrown)),
-  );
+export async function exportCheckpoint(context: Context, caller: Caller, call: ExportCall): Promise<void> {
+  await transfer(context, caller, call, (signal) => send(context, caller, call, signal));
+  call.end();
 }
 
-export function importCheckpoint(
+export async function importCheckpoint(
   context: Context,
-  identity: Identity,
+  caller: Caller,
   call: ImportCall,
-  callback: sendUnaryData<ImportResponse>,
-): void {
-  transfer(context, identity, call, (signal) => {
+): Promise<ImportResponse> {
+  // What is imported is there to be restarted, from images that came from outside.
+  requirePrivilege(caller, 'restart', context.policies().unprivilegedAllowed);
+  return transfer(context, caller, call, (signal) => {
     const messages = followed(call.iterator({ destroyOnReturn: false }), limits(context, signal));
-    return importGeneration(context, identity, dataOf(messages));
-  }).then(
-    (response) => callback(null, response),
-    (thrown) => callback(toGrpcError(thrown)),
-  );
+    return importGeneration(context, caller, dataOf(messages));
+  });
 }
 
 const limits = ({ clock }: Context, signal: AbortSignal) => ({
@@ -58,7 +52,7 @@ const limits = ({ clock }: Context, signal: AbortSignal) => ({
 /** Ends with the caller, and with the coordinator. */
 async function transfer<T>(
   { running, transfers, log }: Context,
-  { uid }: Identity,
+  { uid }: Caller,
   call: ExportCall | ImportCall,
   work: (signal: AbortSignal) => Promise<T>,
 ): Promise<T> {
@@ -80,8 +74,8 @@ async function transfer<T>(
   }
 }
 
-async function send(context: Context, identity: Identity, call: ExportCall, signal: AbortSignal) {
-  const summary = requireOwnCheckpoint(identity, await context.catalog.get(call.request.ckptId));
+async function send(context: Context, caller: Caller, call: ExportCall, signal: AbortSignal) {
+  const summary = requireCheckpoint(caller, 'export', await context.catalog.get(call.request.ckptId));
   const end = context.transfers.exporting(summary.job, summary.generation);
   try {
     await sendGeneration(context, summary, call, signal);

@@ -1,36 +1,34 @@
 /** Events of one job or operation: its state now, then every change, until it ends. */
 import type { ServerWritableStream } from '@grpc/grpc-js';
 import { HoldfastError } from '../../core/errors';
-import { toGrpcError } from '../../core/rpc/errors';
-import type { Identity } from '../../core/rpc/identity';
 import type { WatchRequest, WatchResponse } from '../../proto/gen/holdfast/v1/coordinator';
 import type { Context } from '../context';
 import { isEnded } from '../state/jobs';
 import { isOver, type OperationRecord } from '../state/operations';
-import { requireOwnJob } from './authorize';
+import { type Caller, requireJob, shownTo } from './authorize';
 
 type Call = ServerWritableStream<WatchRequest, WatchResponse>;
 type Event = NonNullable<WatchResponse['event']>;
 
-export function watch(context: Context, identity: Identity, call: Call): void {
+/** Resolves when it has begun. */
+export async function watch(context: Context, caller: Caller, call: Call): Promise<void> {
   const { subject } = call.request;
-  const begin = async () => {
-    if (subject?.$case === 'job') watchJob(context, identity, subject.value, call);
-    else if (subject?.$case === 'operation') await watchOperation(context, identity, subject.value, call);
-    else throw new HoldfastError('INVALID_ARGUMENT', 'name a job or an operation to watch');
-  };
-  begin().catch((thrown) => call.emit('error', toGrpcError(thrown)));
+  if (subject?.$case === 'job') watchJob(context, caller, subject.value, call);
+  else if (subject?.$case === 'operation') await watchOperation(context, caller, subject.value, call);
+  else throw new HoldfastError('INVALID_ARGUMENT', 'name a job or an operation to watch');
 }
 
 /** Writes until the call is over, then lets go of the subscriptions. */
 class Output {
   readonly #subscriptions: (() => void)[] = [];
-  #isOpen = true;
+  #isOpen: boolean;
 
   constructor(
     private readonly call: Call,
     private readonly nowMs: () => number,
   ) {
+    // The caller may have left while it was looked up who it is.
+    this.#isOpen = !call.cancelled;
     call.on('cancelled', () => this.#close());
     call.on('error', () => this.#close());
   }
@@ -58,11 +56,11 @@ class Output {
   }
 }
 
-function watchJob(context: Context, identity: Identity, id: string, call: Call): void {
+function watchJob(context: Context, caller: Caller, id: string, call: Call): void {
   const { jobs, operations, clock } = context;
-  const job = requireOwnJob(identity, jobs.get(id));
+  const job = requireJob(caller, 'watch', jobs.get(id));
   const output = new Output(call, () => clock.wallMs());
-  output.send({ $case: 'job', value: job });
+  output.send({ $case: 'job', value: shownTo(caller, job) });
   if (isEnded(job)) {
     output.end();
     return;
@@ -76,14 +74,14 @@ function watchJob(context: Context, identity: Identity, id: string, call: Call):
   output.keep(
     jobs.changed.subscribe((changed) => {
       if (changed.id !== id) return;
-      output.send({ $case: 'job', value: changed });
+      output.send({ $case: 'job', value: shownTo(caller, changed) });
       if (isEnded(changed)) output.end();
     }),
   );
   keepProgress(context, output, ({ operation }) => operation.job === id);
 }
 
-async function watchOperation(context: Context, identity: Identity, id: string, call: Call): Promise<void> {
+async function watchOperation(context: Context, caller: Caller, id: string, call: Call): Promise<void> {
   const { jobs, operations, clock } = context;
   const output = new Output(call, () => clock.wallMs());
   const show = (record: OperationRecord) => {
@@ -91,7 +89,7 @@ async function watchOperation(context: Context, identity: Identity, id: string, 
     if (isOver(record)) output.end();
   };
   const record = await operations.get(id);
-  requireOwnJob(identity, jobs.get(record.operation.job));
+  requireJob(caller, 'watch', jobs.get(record.operation.job));
   // It may have changed while it was read: subscribe first, then show what it is now.
   output.keep(
     operations.changed.subscribe((changed) => {

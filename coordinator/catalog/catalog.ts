@@ -10,6 +10,12 @@ import type { JobTable } from '../state/jobs';
 import { KEYS } from '../state/keys';
 
 export class Catalog {
+  /**
+   * Ids by job: what one job has is asked for at each of its checkpoints, and reading what all have would take the longer
+   * the longer the cluster lives. May hold ids that Redis does not, never the other way round.
+   */
+  #idsByJob: Promise<Map<string, Set<number>>> | null = null;
+
   constructor(
     private readonly redis: Redis,
     private readonly store: ObjectStore,
@@ -19,11 +25,13 @@ export class Catalog {
 
   async add(summary: CheckpointSummary): Promise<void> {
     const json = JSON.stringify(CheckpointSummary.toJSON(summary));
+    noteId(await this.#ids(), summary);
     await this.redis.hset(KEYS.checkpoints, String(summary.ckptId), json);
   }
 
   async remove(ckptId: number): Promise<void> {
     await this.redis.hdel(KEYS.checkpoints, String(ckptId));
+    for (const ids of (await this.#ids()).values()) if (ids.delete(ckptId)) return;
   }
 
   /** What the next checkpoint of the job may build on; zeros when there is nothing, or the catalog does not know it. */
@@ -34,17 +42,40 @@ export class Catalog {
 
   /** By checkpoint id; of one job, or of all ('' for all). */
   async list(job: string): Promise<CheckpointSummary[]> {
-    const all = Object.values(await this.redis.hgetall(KEYS.checkpoints));
-    return all
-      .map((json) => CheckpointSummary.fromJSON(JSON.parse(json)))
-      .filter((summary) => job === '' || summary.job === job)
-      .sort((a, b) => a.ckptId - b.ckptId);
+    return (job === '' ? await this.#all() : await this.#ofJob(job)).sort((a, b) => a.ckptId - b.ckptId);
+  }
+
+  async #all(): Promise<CheckpointSummary[]> {
+    return Object.values(await this.redis.hgetall(KEYS.checkpoints)).map(decodeSummary);
+  }
+
+  async #ofJob(job: string): Promise<CheckpointSummary[]> {
+    const ids = [...((await this.#ids()).get(job) ?? [])].map(String);
+    if (ids.length === 0) return [];
+    const found = await this.redis.hmget(KEYS.checkpoints, ...ids);
+    return found.filter((json) => json !== null).map(decodeSummary);
+  }
+
+  #ids(): Promise<Map<string, Set<number>>> {
+    this.#idsByJob ??= this.#readIds();
+    return this.#idsByJob;
+  }
+
+  async #readIds(): Promise<Map<string, Set<number>>> {
+    try {
+      const ids = new Map<string, Set<number>>();
+      for (const summary of await this.#all()) noteId(ids, summary);
+      return ids;
+    } catch (error) {
+      this.#idsByJob = null;
+      throw error;
+    }
   }
 
   /** @throws HoldfastError NOT_FOUND */
   async get(ckptId: number): Promise<CheckpointSummary> {
     const json = await this.redis.hget(KEYS.checkpoints, String(ckptId));
-    if (json !== null) return CheckpointSummary.fromJSON(JSON.parse(json));
+    if (json !== null) return decodeSummary(json);
     throw new HoldfastError(
       'NOT_FOUND',
       `there is no checkpoint ${ckptId}`,
@@ -109,4 +140,14 @@ export class Catalog {
       this.log.warn({ job, err }, 'could not ask the store for the newest generation');
     }
   }
+}
+
+function decodeSummary(json: string): CheckpointSummary {
+  return CheckpointSummary.fromJSON(JSON.parse(json));
+}
+
+function noteId(ids: Map<string, Set<number>>, { job, ckptId }: CheckpointSummary): void {
+  const known = ids.get(job);
+  if (known === undefined) ids.set(job, new Set([ckptId]));
+  else known.add(ckptId);
 }

@@ -20,7 +20,8 @@ export async function concludeCheckpoint(
   const ended = { ...operation, endedMs: context.clock.wallMs() };
   if (operation.phase === 'DONE') {
     const key = manifestKey(operation.job, operation.generation);
-    const manifest = decodeManifest(Buffer.from(record.manifest ?? ''), key);
+    // That of a large job takes so long to read that others would wait for it.
+    const manifest = gathered.manifest ?? decodeManifest(Buffer.from(record.manifest ?? ''), key);
     const uploadedBytes = gathered.uploadedBytes || storedBytes(manifest);
     const { heldMs } = gathered;
     const summary = summarize(manifest, { uploadedBytes, heldMs, durationMs: Math.round(durationMs) });

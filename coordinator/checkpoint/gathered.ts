@@ -4,7 +4,7 @@ import { encodeManifest } from '../../core/manifest';
 import { VERSION } from '../../core/version';
 import type { Finding, Prepared, Released, Uploaded } from '../../proto/gen/holdfast/v1/agent';
 import type { Operation } from '../../proto/gen/holdfast/v1/coordinator';
-import type { NodePart } from '../../proto/gen/holdfast/v1/manifest';
+import type { Manifest, NodePart } from '../../proto/gen/holdfast/v1/manifest';
 import type { Context } from '../context';
 import { assembleManifest } from './assemble';
 
@@ -14,6 +14,10 @@ export class Gathered {
   readonly #parts = new Map<string, NodePart>();
   /** The generation whose pages the nodes need not store again; 0: there is none. */
   base = { baseGeneration: 0, baseEpoch: 0 };
+  /** By which the job's nodes know each other; the same for all of them. */
+  peerAddresses: string[] = [];
+  /** What manifestText() is the text of; null before, and when an earlier coordinator made it. */
+  manifest: Manifest | null = null;
   uploadedBytes = 0;
   heldMs = 0;
 
@@ -39,7 +43,7 @@ export class Gathered {
 
   /** @throws HoldfastError INTERNAL when the parts do not make the job */
   manifestText({ clock, jobs }: Context, operation: Operation, ckptId: number): string {
-    const manifest = assembleManifest({
+    this.manifest = assembleManifest({
       job: jobs.get(operation.job),
       ckptId,
       generation: operation.generation,
@@ -49,6 +53,6 @@ export class Gathered {
       parts: this.#parts,
       trees: operation.trees,
     });
-    return encodeManifest(manifest).toString('utf8');
+    return encodeManifest(this.manifest).toString('utf8');
   }
 }

@@ -22,7 +22,7 @@ export async function sendPhase(
     case 'PREPARE': {
       const timeoutMs = TIMEOUTS_MS.prepare;
       const value = {
-        peerAddresses: peerAddresses(context, record),
+        peerAddresses: gathered.peerAddresses,
         keyPrefix: generationPrefix(job, generation, epoch),
         ...gathered.base,
         // The snapshots of a tree that is ended would end with it.
@@ -57,11 +57,4 @@ export async function sendPhase(
     }
   }
   return { isBlocked: false };
-}
-
-/** Of the job's nodes now, and those of before a restart: the job's memory connects to them still, and is redirected. */
-function peerAddresses({ fleet, jobs }: Context, { operation, nodes }: OperationRecord): string[] {
-  const now = nodes.flatMap((node) => fleet.node(node)?.facts?.addresses ?? []);
-  const before = jobs.get(operation.job).addressAliases.map(({ original }) => original);
-  return [...now, ...before];
 }

@@ -34,7 +34,7 @@ function requireKnown({ fleet }: Context, node: string): void {
 }
 
 export async function checkpointJobsOn(context: Context, node: string): Promise<string[]> {
-  const { decisions, jobs } = context;
+  const { decisions, drains, jobs } = context;
   const wanted = jobs
     .all()
     .filter((job) => job.state === JobState.RUNNING && nodesOf(job).includes(node))
@@ -42,7 +42,10 @@ export async function checkpointJobsOn(context: Context, node: string): Promise<
   const started: string[] = [];
   for (const job of wanted) {
     const live = job.spec?.live ?? LiveMode.UNSPECIFIED;
-    const request = { kind: 'checkpoint', stop: false, cause: '', periodic: false, live } as const;
+    // Slurm takes it to other nodes, as it has drained this one.
+    const stop = drains.find(node)?.restart === true && job.spec?.slurm?.requeue === true;
+    const cause = stop ? 'drain' : '';
+    const request = { kind: 'checkpoint', stop, cause, periodic: false, live } as const;
     try {
       const id = await enqueueOperation(context, job, { ...request, urgency: 'high', drains: node });
       decisions.note(job.id, 'drain', `node ${node} is drained: checkpoint ${id}`);

@@ -1,10 +1,10 @@
 /** How jobs begin: started in a cell of their own, or taken over as they run. */
 import { HoldfastError, toHoldfastError } from '../../core/errors';
 import { isNodeName, newJobId, requireName } from '../../core/ids';
-import { type Identity, isRoot } from '../../core/rpc/identity';
 import type { TreeStarted } from '../../proto/gen/holdfast/v1/agent';
 import { type Job, JobState, type TrackProcessRequest } from '../../proto/gen/holdfast/v1/coordinator';
 import { JobSpec } from '../../proto/gen/holdfast/v1/manifest';
+import { type Caller, hasRole, RULES } from '../api/authorize';
 import type { Context } from '../context';
 import { TIMEOUTS_MS } from '../timeouts';
 import { killTrees } from './kill';
@@ -13,12 +13,13 @@ import { checkWishes, deadlineOf } from './spec';
 const MAIN = 'main';
 
 /** @param spec checked; its first node, the caller's, or the first one alive runs it, if it is not drained */
-export async function submitJob(context: Context, identity: Identity, spec: JobSpec): Promise<Job> {
+export async function submitJob(context: Context, caller: Caller, spec: JobSpec): Promise<Job> {
   const { drains, fleet } = context;
   const isOpen = (name: string) => drains.find(name) === undefined;
-  const own = identity.node !== null && isOpen(identity.node) ? identity.node : undefined;
+  const own = caller.node !== null && isOpen(caller.node) ? caller.node : undefined;
   const node = spec.nodes[0] ?? own ?? fleet.nodes().find(({ alive, name }) => alive && isOpen(name))?.name;
-  if (node !== undefined) drains.requireOpen(node);
+  // Slurm chooses the nodes of its jobs.
+  if (node !== undefined && spec.slurm === undefined) drains.requireOpen(node);
   const job = await createJob(context, requireAlive(context, node), spec, false);
   const value = { treeId: MAIN, main: true, spec, incarnation: job.incarnation, waitForCommand: false };
   return begin(context, job, (target, scope) =>
@@ -29,25 +30,26 @@ export async function submitJob(context: Context, identity: Identity, spec: JobS
 /** @param pid in the node's pid namespace; the agent checks whose it is */
 export async function trackProcess(
   context: Context,
-  identity: Identity,
+  caller: Caller,
   request: TrackProcessRequest,
 ): Promise<Job> {
-  const isCallersNode = request.node === '' || request.node === identity.node;
-  const node = requireAlive(context, request.node || identity.node || undefined);
+  const isCallersNode = request.node === '' || request.node === caller.node;
+  const node = requireAlive(context, request.node || caller.node || undefined);
   // "The caller" means something on its own node only.
-  const pid = request.pid === 0 && isCallersNode ? identity.pid : request.pid;
+  const pid = request.pid === 0 && isCallersNode ? caller.pid : request.pid;
   if (pid < 1)
     throw new HoldfastError('INVALID_ARGUMENT', `pid ${request.pid} names no process on node ${node}`);
+  const actsForAll = hasRole(caller, RULES.trackProcess.others);
   const { adaptive, intervalMs, name, retention } = request;
-  const owner = { uid: identity.uid, gid: identity.gid };
+  const owner = { uid: caller.uid, gid: caller.gid };
   const wishes = { name, adaptive, intervalMs, retention };
   const spec = checkWishes(JobSpec.fromPartial({ ...owner, ...wishes, nodes: [node] }));
   const job = await createJob(context, node, spec, true);
-  const value = { treeId: MAIN, pid, callerUid: identity.uid, incarnation: job.incarnation };
+  const value = { treeId: MAIN, pid, callerUid: actsForAll ? 0 : caller.uid, incarnation: job.incarnation };
   return begin(context, job, async (target, scope) => {
     const options = { timeoutMs: TIMEOUTS_MS.launch };
     const started = await context.fleet.command(target, { $case: 'adopt', value }, scope, options);
-    if (!isRoot(identity) && started.uid !== identity.uid) {
+    if (!actsForAll && started.uid !== caller.uid) {
       throw new HoldfastError('PERMISSION_DENIED', `process ${pid} on node ${node} is not yours`);
     }
     return started;

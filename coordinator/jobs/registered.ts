@@ -39,7 +39,7 @@ export async function nodeRegistered(context: Context, register: Register): Prom
  * because its agent restarted, or any tree of a job that was rebuilt from the store (incarnation 0).
  */
 async function noteHosted(context: Context, { node, trees }: Register): Promise<void> {
-  const { jobs, gathering } = context;
+  const { jobs, gathering, log } = context;
   for (const { job, treeId, incarnation, rootPid } of trees) {
     const known = jobs.find(job);
     if (known === undefined) continue;
@@ -48,6 +48,14 @@ async function noteHosted(context: Context, { node, trees }: Register): Promise<
     const isRebuilt = known.incarnation === 0 || isNewer;
     const isCurrent = known.state === JobState.RUNNING && known.incarnation === incarnation;
     if (!isRebuilt && !isCurrent) continue;
+    const placed = known.trees.find((tree) => tree.treeId === treeId);
+    // After a restart of the coordinator all nodes say what is on record: writing it again would take longer than leases.
+    if (!isRebuilt && placed?.node === node && placed.rootPid === rootPid) continue;
+    // A tree of an incarnation is on one node only, the one that was told to start it: nobody else can claim it.
+    if (!isRebuilt && placed !== undefined && placed.node !== node) {
+      log.warn({ job, node, treeId, placed: placed.node }, 'the node claims a tree of another one');
+      continue;
+    }
     const hosted = { treeId, node, rootPid, main: treeId === 'main' };
     await jobs.update(job, (now) => ({
       trees: [...(isRebuilt ? [] : now.trees.filter((tree) => tree.treeId !== treeId)), hosted],

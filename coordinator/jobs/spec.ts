@@ -3,7 +3,6 @@ import { isAbsolute } from 'node:path';
 import { HoldfastError } from '../../core/errors';
 import { isNodeName, requireName } from '../../core/ids';
 import { RULES } from '../../core/retention';
-import { type Identity, isRoot } from '../../core/rpc/identity';
 import { isCluster } from '../../core/slurm/names';
 import {
   type JobSpec,
@@ -11,6 +10,7 @@ import {
   type RetentionPolicy,
   type SlurmTask,
 } from '../../proto/gen/holdfast/v1/manifest';
+import { type Caller, hasRole, RULES as RIGHTS } from '../api/authorize';
 import { checkCalendar } from '../schedule/cron';
 
 export const DEFAULT_MAX_RESTARTS = 3;
@@ -22,10 +22,10 @@ const MAX_TIME_MS = 10 * 365 * 86_400_000;
 type End = Pick<JobSpec, 'deadlineMs' | 'walltimeMs'>;
 
 /**
- * The ids are the caller's; root may name another user's.
+ * The ids are the caller's; an admin may name another user's.
  * @throws HoldfastError INVALID_ARGUMENT naming the field
  */
-export function checkSpec(spec: JobSpec | undefined, identity: Identity, nowMs: number): JobSpec {
+export function checkSpec(spec: JobSpec | undefined, caller: Caller, nowMs: number): JobSpec {
   if (spec === undefined) throw invalid('spec', 'is missing');
   if (spec.argv.length === 0 || spec.argv[0] === '') throw invalid('argv', 'is empty');
   checkTexts('argv', spec.argv);
@@ -39,10 +39,10 @@ export function checkSpec(spec: JobSpec | undefined, identity: Identity, nowMs: 
   if (spec.maxRestarts < 0) throw invalid('max_restarts', 'is negative');
   if (spec.restartPolicy === RestartPolicy.UNRECOGNIZED) throw invalid('restart_policy', 'is unknown');
   const maxRestarts = spec.maxRestarts || DEFAULT_MAX_RESTARTS;
-  const checked = { ...spec, ...idsFor(spec, identity), maxRestarts };
+  const checked = { ...spec, ...idsFor(spec, caller), maxRestarts };
   if (spec.slurm === undefined) return checked;
   if (spec.nodes.length === 0) throw invalid('nodes', 'of a Slurm job are missing');
-  // Slurm runs its script again.
+  // Slurm runs its script again (T4).
   return { ...checked, slurm: checkSlurm(spec.slurm), restartPolicy: RestartPolicy.NEVER };
 }
 
@@ -71,7 +71,14 @@ function checkSlurm(task: SlurmTask): SlurmTask {
   if (!(task.jobId >= 1 && task.jobId < 2 ** 32)) throw invalid('slurm.job_id', `is no job: ${task.jobId}`);
   if (task.restartCount < 0) throw invalid('slurm.restart_count', 'is negative');
   if (!/^[0-9a-f]{1,64}$/.test(task.key)) throw invalid('slurm.key', 'is not hexadecimal');
+  if (!/^[0-9a-f-]{0,64}$/.test(task.attempt)) throw invalid('slurm.attempt', 'is not hexadecimal');
   return { ...task, supersededBy: '' };
+}
+
+/** Whether checkpoints are taken without anybody asking for each. */
+export function hasSchedule(spec: Partial<JobSpec>): boolean {
+  const { adaptive = false, cron = '', deadlineMs = 0, intervalMs = 0, walltimeMs = 0 } = spec;
+  return adaptive || cron !== '' || intervalMs > 0 || deadlineMs > 0 || walltimeMs > 0;
 }
 
 /** @throws HoldfastError INVALID_ARGUMENT */
@@ -93,9 +100,9 @@ export function deadlineOf({ deadlineMs, walltimeMs }: End, nowMs: number): numb
 }
 
 /** The agent looks up supplementary groups in its node's user database at Launch: a request names none. */
-function idsFor(spec: JobSpec, identity: Identity): Pick<JobSpec, 'uid' | 'gid'> {
-  if (isRoot(identity)) return { uid: spec.uid, gid: spec.gid };
-  return { uid: identity.uid, gid: identity.gid };
+function idsFor(spec: JobSpec, caller: Caller): Pick<JobSpec, 'uid' | 'gid'> {
+  if (hasRole(caller, RIGHTS.submitJob.others)) return { uid: spec.uid, gid: spec.gid };
+  return { uid: caller.uid, gid: caller.gid };
 }
 
 /** @throws HoldfastError INVALID_ARGUMENT */

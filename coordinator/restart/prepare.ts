@@ -11,6 +11,9 @@ import { noteFailedRestart } from './quarantine';
 
 export type RestartRequest = Extract<OperationRequest, { kind: 'restart' }>;
 
+/** Slurm chooses the nodes of its jobs. */
+const NONE: ReadonlySet<string> = new Set();
+
 const STORE_RETRY_MS = 10_000;
 
 /**
@@ -110,7 +113,7 @@ export async function placementsFor(
           ? (job.spec?.restartPolicy ?? RestartPolicy.UNSPECIFIED)
           : RestartPolicy.ANY_NODES,
       load: loadOf(context, job.id),
-      drained: drains.nodes,
+      drained: job.spec?.slurm ? NONE : drains.nodes,
     });
     if (plan.ok) return plan.placements;
     const remainingMs = deadlineMs - clock.monotonicMs();

@@ -83,6 +83,12 @@ export class Fleet {
     return [...this.#members.values()].map(({ state }) => state);
   }
 
+  get aliveCount(): number {
+    let count = 0;
+    for (const { isAlive } of this.#members.values()) if (isAlive) count++;
+    return count;
+  }
+
   isAlive(name: string): boolean {
     return this.#members.get(name)?.isAlive ?? false;
   }

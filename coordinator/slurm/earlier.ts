@@ -1,6 +1,6 @@
 /**
  * Which job of an earlier run of a batch script a command is. A script that is run again asks for its jobs in the same
- * order: of those with the same command the first counts that this run has not asked for yet. Pure.
+ * order: of those with the same command the first counts that this run has not asked for yet (T4). Pure.
  */
 import { type Job, JobState } from '../../proto/gen/holdfast/v1/coordinator';
 import type { SlurmTask } from '../../proto/gen/holdfast/v1/manifest';
@@ -21,6 +21,13 @@ export function earlierRun(jobs: readonly Job[], uid: number, task: SlurmTask): 
     .sort(byAge)
     .at(0);
 }
+
+/** The job of a request that is asked again; one that could not be started is not it. */
+export const sameAttempt = (jobs: readonly Job[], uid: number, { attempt }: SlurmTask): Job | undefined =>
+  jobs.find(
+    ({ spec, state }) =>
+      attempt !== '' && state !== JobState.FAILED && spec?.uid === uid && spec.slurm?.attempt === attempt,
+  );
 
 /** For `--resume auto`: the newest that has ended before its time and can go on. */
 export function newestResumable(jobs: readonly Job[], uid: number, key: string): Job | undefined {

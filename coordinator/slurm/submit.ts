@@ -3,17 +3,17 @@
  * lock of that Slurm job, and on record before anything is started.
  */
 import { HoldfastError, toHoldfastError } from '../../core/errors';
-import type { Identity } from '../../core/rpc/identity';
+import { faultPoint } from '../../core/faults';
 import { type Job, JobState, type SubmitJobResponse } from '../../proto/gen/holdfast/v1/coordinator';
 import type { JobSpec, SlurmTask } from '../../proto/gen/holdfast/v1/manifest';
-import { requireOwnJob } from '../api/authorize';
+import { type Caller, requireJob, requirePrivilege } from '../api/authorize';
 import type { Context } from '../context';
 import { killJob } from '../jobs/kill';
 import { submitJob } from '../jobs/launch';
 import { deadlineOf } from '../jobs/spec';
 import { enqueueOperation } from '../operations/enqueue';
 import { isEnded } from '../state/jobs';
-import { earlierRun, newestResumable } from './earlier';
+import { earlierRun, newestResumable, sameAttempt } from './earlier';
 
 type SeatedSpec = JobSpec & { readonly slurm: SlurmTask };
 
@@ -23,27 +23,40 @@ type SeatedSpec = JobSpec & { readonly slurm: SlurmTask };
  */
 export function submitSlurmJob(
   context: Context,
-  identity: Identity,
+  caller: Caller,
   spec: SeatedSpec,
   resume: string,
 ): Promise<SubmitJobResponse> {
   const { cluster, jobId } = spec.slurm;
   return context.locks.run(`slurm/${spec.uid}/${cluster}/${jobId}`, async () => {
-    const found = findEarlier(context, identity, spec, resume);
-    if (found === undefined) return started(await submitJob(context, identity, spec));
+    const asked = sameAttempt(context.jobs.all(), spec.uid, spec.slurm);
+    if (asked !== undefined) return answerAgain(context, asked, spec);
+    const found = findEarlier(context, caller, spec, resume);
+    if (found === undefined) return started(await submitJob(context, caller, spec));
     if (found.state === JobState.COMPLETED) {
       return { job: await claim(context, found, spec), operation: '', completedEarlier: true };
     }
-    if (found.lastGeneration > 0) return resumed(context, found, spec);
-    return anew(context, identity, found, spec);
+    if (found.lastGeneration > 0) {
+      requirePrivilege(caller, 'restart', context.policies().unprivilegedAllowed);
+      return resumed(context, found, spec);
+    }
+    return anew(context, caller, found, spec);
   });
 }
 
 const started = (job: Job): SubmitJobResponse => ({ job, operation: '', completedEarlier: false });
 
+async function answerAgain(context: Context, job: Job, spec: SeatedSpec): Promise<SubmitJobResponse> {
+  const restart = context.operations.openOf(job.id).find(({ request }) => request.kind === 'restart');
+  if (restart !== undefined) return { ...started(job), operation: restart.operation.id };
+  // It was claimed, and the coordinator ended before its restart was on record.
+  const isClaimedOnly = job.state === JobState.STOPPED || job.state === JobState.LOST;
+  return isClaimedOnly && job.lastGeneration > 0 ? resumed(context, job, spec) : started(job);
+}
+
 function findEarlier(
   { jobs }: Context,
-  identity: Identity,
+  caller: Caller,
   { uid, slurm }: SeatedSpec,
   resume: string,
 ): Job | undefined {
@@ -51,7 +64,7 @@ function findEarlier(
   const again = earlierRun(all, uid, slurm);
   if (again !== undefined || resume === '') return again;
   if (resume === 'auto') return newestResumable(all, uid, slurm.key);
-  const named = requireOwnJob(identity, jobs.get(resume));
+  const named = requireJob(caller, 'restart', jobs.get(resume));
   if (!isEnded(named)) {
     const remedy = `wait for its end, or stop it with \`holdfast checkpoint --stop ${named.id}\``;
     throw new HoldfastError('WRONG_STATE', `job ${named.id} has not ended`, remedy);
@@ -75,6 +88,7 @@ async function resumed(context: Context, found: Job, spec: SeatedSpec): Promise<
   // What an earlier run has in flight was for nodes that this one may not have.
   running.abortAllOf(found.id, { code: 'ABORTED', message: why, remedy: '' });
   const job = await claim(context, found, spec);
+  faultPoint('coordinator.slurm.claimed');
   const operation = await enqueueOperation(context, job, {
     ...{ kind: 'restart', ckptId: null, nodes: spec.nodes, outputPath: '', lazy: false },
     ...{ automatic: false, drains: false, notBeforeMs: 0 },
@@ -86,7 +100,7 @@ async function resumed(context: Context, found: Job, spec: SeatedSpec): Promise<
 
 async function anew(
   context: Context,
-  identity: Identity,
+  caller: Caller,
   found: Job,
   spec: SeatedSpec,
 ): Promise<SubmitJobResponse> {
@@ -96,7 +110,7 @@ async function anew(
       log.warn({ job: found.id, err: toHoldfastError(thrown) }, 'a job that begins anew was not ended'),
     );
   }
-  const job = await submitJob(context, identity, spec);
+  const job = await submitJob(context, caller, spec);
   await jobs.update(found.id, (old) => ({
     spec: old.spec && { ...old.spec, slurm: { ...spec.slurm, supersededBy: job.id } },
   }));

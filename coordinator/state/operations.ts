@@ -1,4 +1,6 @@
 /** Checkpoints and restarts: the open ones in memory and Redis, ended ones in Redis until they expire. */
+import { promisify } from 'node:util';
+import { deflateRaw, inflateRawSync } from 'node:zlib';
 import type { ChainableCommander, Redis } from 'ioredis';
 import { z } from 'zod';
 import { HoldfastError } from '../../core/errors';
@@ -50,7 +52,7 @@ const recordSchema = z.object({
   /** Everyone a command may have been sent to: whom an abort must reach. */
   nodes: z.array(z.string()),
   /** The manifest's text, from the COMMIT phase on. */
-  manifest: z.string().nullable(),
+  manifest: z.string().transform(unpack).nullable(),
   /** RELEASE was entered: with `stop`, trees may have been killed. */
   hasReleased: z.boolean(),
 });
@@ -62,8 +64,17 @@ export function isOver(record: OperationRecord): boolean {
   return record.operation.endedMs > 0;
 }
 
-function encode(record: OperationRecord): string {
-  return JSON.stringify({ ...record, operation: Operation.toJSON(record.operation) });
+/** A manifest repeats itself: packed, that of a large job costs Redis a tenth, and less time than its text would. */
+async function pack(manifest: string): Promise<string> {
+  return (await promisify(deflateRaw)(manifest, { level: 1 })).toString('base64');
+}
+
+function unpack(packed: string): string {
+  return inflateRawSync(Buffer.from(packed, 'base64')).toString('utf8');
+}
+
+function encode({ operation, ...rest }: OperationRecord, packed: string | null): string {
+  return JSON.stringify({ ...rest, manifest: packed, operation: Operation.toJSON(operation) });
 }
 
 export class OperationTable {
@@ -115,7 +126,9 @@ export class OperationTable {
     this.changed.emit(record);
     if (isOver(record)) await this.#putEnded(id, record);
     else {
-      const step = this.redis.multi().hset(KEYS.openOperations, id, encode(record));
+      const packed = record.manifest === null ? null : await pack(record.manifest);
+      const text = encode(record, packed);
+      const step = this.redis.multi().hset(KEYS.openOperations, id, text);
       also?.(step);
       await step.exec();
     }
@@ -124,7 +137,7 @@ export class OperationTable {
 
   async #putEnded(id: string, record: OperationRecord): Promise<void> {
     // The manifest is in the store by now, or of no use.
-    const text = encode({ ...record, manifest: null });
+    const text = encode(record, null);
     await this.redis
       .multi()
       .set(KEYS.endedOperation(id), text, 'EX', ENDED_DAYS * 86_400)

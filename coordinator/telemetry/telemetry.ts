@@ -1,7 +1,9 @@
 /** Everything by which the coordinator is watched from outside. */
 import { Registry } from 'prom-client';
+import { certificateMetric } from '../../core/telemetry/certificate';
 import { serveTelemetry, type TelemetryServer } from '../../core/telemetry/server';
 import type { Tracing } from '../../core/telemetry/tracing';
+import type { LiveCertificates } from '../../core/tls/live';
 import { storeMetrics } from '../../store/metrics';
 import type { StoreObserver } from '../../store/observed';
 import { storeSpans } from '../../store/spans';
@@ -13,12 +15,18 @@ export class Telemetry {
   readonly #registry = new Registry();
   readonly #disconnect: (() => void)[] = [];
   #server: TelemetryServer | null = null;
+  #certificates: LiveCertificates | null = null;
   #isReady = false;
   /** For the store, which is there first. */
   readonly storeObservers: readonly StoreObserver[];
 
   constructor(private readonly tracing: Tracing) {
+    certificateMetric(this.#registry, () => this.#certificates);
     this.storeObservers = [storeMetrics(this.#registry), storeSpans(tracing.tracer)];
+  }
+
+  certificate(live: LiveCertificates | null): void {
+    this.#certificates = live;
   }
 
   /** @param address [HOST:]PORT; undefined: nothing is served. @throws HoldfastError WRONG_STATE */

@@ -3,10 +3,10 @@ import { HoldfastError } from '../../core/errors';
 import { faultPoint } from '../../core/faults';
 import { newJobId } from '../../core/ids';
 import { encodeManifest, generationPrefix, jobManifestsPrefix } from '../../core/manifest';
-import { type Identity, isRoot } from '../../core/rpc/identity';
 import type { ImportResponse } from '../../proto/gen/holdfast/v1/coordinator';
 import type { ManifestHeader } from '../../proto/gen/holdfast/v1/manifest';
 import type { ObjectStore } from '../../store/contract';
+import { type Caller, hasRole, RULES } from '../api/authorize';
 import type { Context } from '../context';
 import { errorOf } from '../operations/failure';
 import { requireRoom } from '../retention/quota';
@@ -19,12 +19,12 @@ import { discardImport, settleImport } from './settle';
 /** @throws HoldfastError; then nothing of the stream is left, or the coordinator takes it away later */
 export async function importGeneration(
   context: Context,
-  identity: Identity,
+  caller: Caller,
   source: AsyncIterable<Uint8Array>,
 ): Promise<ImportResponse> {
   const reader = new SectionReader(source);
   const arrived = await readManifest(context.store, reader);
-  const header = requireImporter(identity, arrived);
+  const header = requireImporter(caller, arrived);
   await requireRoom(context, header.spec?.uid ?? 0);
   const job = await takeJobId(context, header.job);
   try {
@@ -46,21 +46,21 @@ export async function importGeneration(
 
 /**
  * A restart runs, as root at first, what the images say. So a user may bring back only what this store has once given
- * out, unchanged, and that is his own; for anything else root vouches.
+ * out, unchanged, and that is his own; for anything else an admin vouches.
  */
-function requireImporter(identity: Identity, { manifest, sealed }: Arrived): ManifestHeader {
+function requireImporter(caller: Caller, { manifest, sealed }: Arrived): ManifestHeader {
   const { header, nodes } = manifest;
   if (header === undefined) throw new HoldfastError('CORRUPT', 'the exported stream has no header');
-  if (isRoot(identity)) return header;
+  if (hasRole(caller, RULES.import.others)) return header;
   const uids = [header.spec?.uid ?? 0, ...nodes.flatMap(({ trees }) => trees.map(({ uid }) => uid))];
-  const other = uids.find((uid) => uid !== identity.uid);
+  const other = uids.find((uid) => uid !== caller.uid);
   if (other !== undefined) {
-    const message = `the exported checkpoint belongs to uid ${other}; the caller is uid ${identity.uid}`;
-    throw new HoldfastError('PERMISSION_DENIED', message, 'ask its owner or root to import it');
+    const message = `the exported checkpoint belongs to uid ${other}; the caller is uid ${caller.uid}`;
+    throw new HoldfastError('PERMISSION_DENIED', message, 'ask its owner or an admin to import it');
   }
   if (!sealed) {
     const message = 'the stream was not exported from this store: nobody vouches for what it would run';
-    throw new HoldfastError('PERMISSION_DENIED', message, 'ask root to import it');
+    throw new HoldfastError('PERMISSION_DENIED', message, 'ask an admin to import it');
   }
   return header;
 }

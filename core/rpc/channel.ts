@@ -7,6 +7,9 @@ import type { ChannelOptions } from '@grpc/grpc-js';
 /** The part of the largest node (thousands of packs) fits several times. */
 export const MAX_MESSAGE_BYTES = 64 * 1024 * 1024;
 
+/** Of one connection: an agent carries the calls of all of its node's users, a tool one command. */
+export const MAX_STREAMS = { agent: 8192, tool: 128 } as const;
+
 /** @param keepaliveMs how soon a silent connection is found dead; about the lease's length */
 export function channelOptions(keepaliveMs = 10_000): ChannelOptions {
   return {

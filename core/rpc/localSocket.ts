@@ -10,32 +10,73 @@ export interface Peer {
   readonly gid: number;
 }
 
+export interface LocalSocketOptions {
+  /** Of one uid but root's at a time. */
+  readonly maxConnectionsOfUser?: number;
+  /** A connection that could not be served, and is closed. */
+  readonly onError?: (error: Error) => void;
+}
+
 export interface LocalServer {
   /** Takes no more connections, and removes the socket; resolves when those there were have ended. */
   close(): Promise<void>;
 }
 
+/** An MPI launcher calls for all of its nodes at once. */
+const MAX_CONNECTIONS_OF_USER = 4096;
+const ROOT = 0;
+
+class ConnectionCount {
+  readonly #open = new Map<number, number>();
+  readonly #told = new Set<number>();
+
+  constructor(private readonly maxOfUser: number) {}
+
+  /**
+   * @returns what ends it; null: refused, as the one before
+   * @throws HoldfastError LIMIT_EXCEEDED for the first one that is refused
+   */
+  enter(uid: number): (() => void) | null {
+    const open = this.#open.get(uid) ?? 0;
+    if (uid !== ROOT && open >= this.maxOfUser) {
+      if (this.#told.has(uid)) return null;
+      this.#told.add(uid);
+      throw new HoldfastError('LIMIT_EXCEEDED', `uid ${uid} has ${open} connections open already`);
+    }
+    this.#open.set(uid, open + 1);
+    return () => {
+      const left = (this.#open.get(uid) ?? 1) - 1;
+      this.#told.delete(uid);
+      if (left > 0) this.#open.set(uid, left);
+      else this.#open.delete(uid);
+    };
+  }
+}
+
 /**
  * @param peerCredentials SO_PEERCRED of a connected socket's descriptor (native/index.ts)
  * @param serve gets each connection, paused until it reads
- * @param onError told of a connection that could not be served; it is closed
  * @throws HoldfastError WRONG_STATE when another process serves the socket
  */
 export async function serveLocally(
   path: string,
   peerCredentials: (fd: number) => Peer,
   serve: (socket: Socket, peer: Peer) => void,
-  onError: (error: Error) => void = () => undefined,
+  { maxConnectionsOfUser = MAX_CONNECTIONS_OF_USER, onError }: LocalSocketOptions = {},
 ): Promise<LocalServer> {
   await prepareSocketPath(path);
+  const connections = new ConnectionCount(maxConnectionsOfUser);
   const listener = createServer({ pauseOnConnect: true }, (socket) => {
     try {
       const peer = peerCredentials(descriptorOf(socket));
+      const leave = connections.enter(peer.uid);
+      if (leave === null) return void socket.destroy();
+      socket.once('close', leave);
       socket.on('error', () => socket.destroy());
       serve(socket, peer);
     } catch (thrown) {
       socket.destroy();
-      onError(thrown instanceof Error ? thrown : new Error(String(thrown)));
+      onError?.(thrown instanceof Error ? thrown : new Error(String(thrown)));
     }
   });
   await listen(listener, path);

@@ -6,19 +6,17 @@ import {
   type ServiceDefinition,
   type UntypedServiceImplementation,
 } from '@grpc/grpc-js';
-import { channelOptions } from './channel';
+import { channelOptions, MAX_STREAMS } from './channel';
 import type { Identity } from './identity';
-import { type Peer, serveLocally } from './localSocket';
+import { type LocalSocketOptions, type Peer, serveLocally } from './localSocket';
 
-export interface ToolsOptions {
+export interface ToolsOptions extends LocalSocketOptions {
   readonly socketPath: string;
   /** SO_PEERCRED of a connected socket's descriptor (native/index.ts). */
   readonly peerCredentials: (fd: number) => Peer;
   /** Name of this node, put into every identity; null at the coordinator. */
   readonly node: string | null;
   readonly services: (identity: Identity) => readonly Service[];
-  /** A connection that could not be served. */
-  readonly onError?: (error: Error) => void;
 }
 
 /** @see service */
@@ -41,15 +39,14 @@ export interface ToolsServer {
 export async function serveTools(options: ToolsOptions): Promise<ToolsServer> {
   const servers = new Set<Server>();
   const serve = (socket: Socket, peer: Peer): void => {
-    const server = serveConnection(socket, peer, options);
+    const server = serveConnection(socket, { ...peer, node: options.node }, options);
     servers.add(server);
     socket.once('close', () => {
       servers.delete(server);
       server.forceShutdown();
     });
   };
-  const { socketPath, peerCredentials, onError } = options;
-  const listener = await serveLocally(socketPath, peerCredentials, serve, onError);
+  const listener = await serveLocally(options.socketPath, options.peerCredentials, serve, options);
   return {
     close: () => {
       const closed = listener.close();
@@ -63,10 +60,9 @@ export async function serveTools(options: ToolsOptions): Promise<ToolsServer> {
  * A gRPC server of its own for each connection: handlers then hold their caller's identity in a closure, and
  * no message, header or reused object can carry another one in.
  */
-function serveConnection(socket: Socket, { pid, uid, gid }: Peer, options: ToolsOptions): Server {
-  const server = new Server(channelOptions());
-  for (const { definition, handlers } of options.services({ pid, uid, gid, node: options.node }))
-    server.addService(definition, handlers);
+function serveConnection(socket: Socket, identity: Identity, options: ToolsOptions): Server {
+  const server = new Server({ ...channelOptions(), 'grpc.max_concurrent_streams': MAX_STREAMS.tool });
+  for (const { definition, handlers } of options.services(identity)) server.addService(definition, handlers);
   server.createConnectionInjector(ServerCredentials.createInsecure()).injectConnection(socket);
   socket.resume();
   return server;

@@ -13,6 +13,8 @@ export interface SlurmJobState {
   readonly isPreempted: boolean;
   /** Slurm may run the script again. */
   readonly mayRequeue: boolean;
+  /** How often the script was run again, the run that is about to begin included. */
+  readonly restarts: number;
   /** Where Slurm writes what the script prints; empty: it does not say. */
   readonly outputPath: string;
 }
@@ -25,6 +27,7 @@ export function parseJob(text: string): SlurmJobState {
     state: field('JobState'),
     endMs: time('EndTime'),
     isPreempted: time('PreemptTime') > 0,
+    restarts: Number(field('Restarts')) || 0,
     mayRequeue: field('Requeue') === '1',
     outputPath: field('StdOut'),
   };

@@ -1,33 +1,31 @@
-/** gRPC credentials from a TLS directory. Both ends show a certificate; both check the other's role. */
+/** Of clients, from a TLS directory. Both ends show a certificate; both check the other's role. */
 
 import { X509Certificate } from 'node:crypto';
-import { readdir } from 'node:fs/promises';
 import { isIP } from 'node:net';
-import { join } from 'node:path';
 import type { PeerCertificate } from 'node:tls';
 import { checkServerIdentity } from 'node:tls';
-import { ChannelCredentials, type ChannelOptions, ServerCredentials } from '@grpc/grpc-js';
+import { type ChannelCredentials, type ChannelOptions, experimental } from '@grpc/grpc-js';
 import { HoldfastError } from '../errors';
 import { readPem, tlsFiles } from './files';
+import { certificateNames } from './inventory';
+import { LiveCertificates } from './live';
 import { roleIn } from './peer';
 
-/** A client without a certificate of the same authority is refused in the handshake. */
-export async function serverCredentials(directory: string, name: string): Promise<ServerCredentials> {
-  const { authority, certificate, key } = await readAll(directory, name);
-  return ServerCredentials.createSsl(authority, [{ private_key: key, cert_chain: certificate }], true);
-}
-
 /**
- * @param host the coordinator's host name or address: what its certificate must be for. With an address, also give
- *   the channel `addressOptions(host)`.
+ * For a channel that lives for one command. @param host the coordinator's host name or address: what its certificate must
+ * be for. With an address, also give the channel `addressOptions(host)`.
  */
 export async function clientCredentials(
   directory: string,
   name: string,
   host?: string,
 ): Promise<ChannelCredentials> {
-  const { authority, certificate, key } = await readAll(directory, name);
-  return ChannelCredentials.createSsl(authority, key, certificate, {
+  return liveCredentials(await LiveCertificates.open(directory, name), host);
+}
+
+/** For a channel that outlives its certificates. @param host as above */
+export function liveCredentials(live: LiveCertificates, host?: string): ChannelCredentials {
+  return experimental.createCertificateProviderChannelCredentials(live, live, {
     checkServerIdentity: (asked, shown) => checkCoordinator(host ?? asked, shown),
   });
 }
@@ -44,29 +42,14 @@ function checkCoordinator(host: string, certificate: PeerCertificate): Error | u
   return checkServerIdentity(host, certificate);
 }
 
-async function readAll(directory: string, name: string) {
-  const files = tlsFiles(directory, name);
-  const [authority, certificate, key] = await Promise.all(
-    [join(directory, 'ca.crt'), files.certificate, files.key].map(async (path) =>
-      Buffer.from(await readPem(path)),
-    ),
-  );
-  if (authority === undefined || certificate === undefined || key === undefined) {
-    throw new HoldfastError('INTERNAL', `${directory}: three files were read, but not all arrived`);
-  }
-  return { authority, certificate, key };
-}
-
 /**
  * The name of the coordinator's certificate among those of a directory.
  * @throws HoldfastError INVALID_ARGUMENT when there is none, or more than one
  */
 export async function coordinatorNameIn(directory: string): Promise<string> {
   const names: string[] = [];
-  for (const file of await readdir(directory).catch(() => [])) {
-    const name = /^(.+)\.crt$/.exec(file)?.[1];
-    if (name === undefined || name === 'ca') continue;
-    const { subject } = new X509Certificate(await readPem(join(directory, file)));
+  for (const name of await certificateNames(directory).catch(() => [])) {
+    const { subject } = new X509Certificate(await readPem(tlsFiles(directory, name).certificate));
     if (/^OU=coordinator$/m.test(subject)) names.push(name);
   }
   const [only, another] = names;

@@ -2,7 +2,9 @@
 import type { PeerCertificate } from 'node:tls';
 import { HoldfastError } from '../errors';
 import { isNodeName } from '../ids';
-import type { TlsRole } from './authority';
+
+/** In the certificate's OU: what the holder may do. */
+export type TlsRole = 'coordinator' | 'node';
 
 /** Anything with gRPC's getAuthContext: every kind of server call. */
 export interface AuthenticatedCall {

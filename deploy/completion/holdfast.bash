@@ -7,7 +7,7 @@ _holdfast() {
   for ((index = 1; index < COMP_CWORD; index++)); do
     next="${path:+$path }${COMP_WORDS[index]}"
     case "$next" in
-      'run'|'mpirun'|'checkpoint'|'restart'|'jobs'|'checkpoints'|'checkpoints pin'|'checkpoints unpin'|'checkpoints remove'|'info'|'nodes'|'drain'|'undrain'|'kill'|'export'|'import'|'retention'|'retention explain'|'retention set'|'gc'|'usage'|'slurm'|'slurm check'|'slurm install'|'slurm jobs'|'catalog'|'catalog rebuild'|'agent'|'agent check'|'coordinator'|'config'|'config check'|'config show'|'ca'|'ca init'|'ca issue'|'rsh'|'completion'|'version') path=$next ;;
+      'run'|'mpirun'|'checkpoint'|'restart'|'jobs'|'checkpoints'|'checkpoints pin'|'checkpoints unpin'|'checkpoints remove'|'info'|'nodes'|'drain'|'undrain'|'kill'|'export'|'import'|'retention'|'retention explain'|'retention set'|'gc'|'usage'|'slurm'|'slurm check'|'slurm install'|'slurm jobs'|'catalog'|'catalog rebuild'|'agent'|'agent check'|'coordinator'|'config'|'config check'|'config show'|'ca'|'ca init'|'ca issue'|'ca rotate'|'ca list'|'rsh'|'completion'|'version') path=$next ;;
       *) break ;;
     esac
   done
@@ -253,10 +253,16 @@ _holdfast() {
         --gc-every) COMPREPLY=(); return ;;
         --gc-grace) COMPREPLY=(); return ;;
         --user-quota) COMPREPLY=(); return ;;
+        --audit-log) COMPREPLY=($(compgen -f -- "$cur")); return ;;
+        --admins) COMPREPLY=(); return ;;
+        --operators) COMPREPLY=(); return ;;
+        --ckpt-unpriv-allowed) COMPREPLY=($(compgen -W '0 1 2' -- "$cur")); return ;;
+        --user-rate) COMPREPLY=(); return ;;
+        --user-operations) COMPREPLY=(); return ;;
         --log-level) COMPREPLY=(); return ;;
         --config) COMPREPLY=($(compgen -f -- "$cur")); return ;;
       esac
-      if [[ $cur == -* ]]; then COMPREPLY=($(compgen -W '--listen --state-dir --redis --store --tls --tls-name --insecure-loopback --socket --lease --restart-wait --metrics --max-checkpoints --keep --gc-every --gc-grace --user-quota --log-level --config --json --help -h' -- "$cur")); return; fi
+      if [[ $cur == -* ]]; then COMPREPLY=($(compgen -W '--listen --state-dir --redis --store --tls --tls-name --insecure-loopback --socket --lease --restart-wait --metrics --max-checkpoints --keep --gc-every --gc-grace --user-quota --audit-log --admins --operators --ckpt-unpriv-allowed --user-rate --user-operations --log-level --config --json --help -h' -- "$cur")); return; fi
       COMPREPLY=() ;;
     'config')
       if [[ $cur == -* ]]; then COMPREPLY=($(compgen -W '--help -h' -- "$cur")); return; fi
@@ -272,7 +278,7 @@ _holdfast() {
       COMPREPLY=($(compgen -W 'agent coordinator' -- "$cur")) ;;
     'ca')
       if [[ $cur == -* ]]; then COMPREPLY=($(compgen -W '--help -h' -- "$cur")); return; fi
-      COMPREPLY=($(compgen -W 'init issue' -- "$cur")) ;;
+      COMPREPLY=($(compgen -W 'init issue rotate list' -- "$cur")) ;;
     'ca init')
       case "$prev" in
         --name) COMPREPLY=(); return ;;
@@ -287,6 +293,18 @@ _holdfast() {
         --days) COMPREPLY=(); return ;;
       esac
       if [[ $cur == -* ]]; then COMPREPLY=($(compgen -W '--role --host --dir --days --json --help -h' -- "$cur")); return; fi
+      COMPREPLY=() ;;
+    'ca rotate')
+      case "$prev" in
+        --dir) COMPREPLY=($(compgen -d -- "$cur")); return ;;
+      esac
+      if [[ $cur == -* ]]; then COMPREPLY=($(compgen -W '--finish --dir --json --help -h' -- "$cur")); return; fi
+      COMPREPLY=() ;;
+    'ca list')
+      case "$prev" in
+        --dir) COMPREPLY=($(compgen -d -- "$cur")); return ;;
+      esac
+      if [[ $cur == -* ]]; then COMPREPLY=($(compgen -W '--dir --json --help -h' -- "$cur")); return; fi
       COMPREPLY=() ;;
     'rsh')
       if [[ $cur == -* ]]; then COMPREPLY=($(compgen -W '--help -h' -- "$cur")); return; fi

@@ -13,6 +13,8 @@ export interface BenchContext {
   readonly maxSizeMib: number;
   /** Percentage of the pages; null: all loads of the benchmark. */
   readonly load: string | null;
+  /** Simulated agents; null: all numbers of the benchmark. */
+  readonly agents: number | null;
   /** Progress, for people. */
   say(text: string): void;
   /** Called at the end, whatever it is; the last one first. */

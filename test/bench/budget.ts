@@ -1,7 +1,7 @@
 /** The agent's memory against the job's: peak RSS of the agent during a first, full checkpoint. */
-import { readFileSync, writeFileSync } from 'node:fs';
 import type { Bench, BenchContext } from './bench';
 import { Holdfast } from './holdfast';
+import { ProcessFigures } from './processFigures';
 import { type BenchResult, ratiosOf } from './result';
 import { requireMemory } from './room';
 import { Samples } from './samples';
@@ -11,27 +11,13 @@ import { BenchVictim } from './victim';
 const SIZES_MIB = [1024, 8192];
 const QUICK_SIZES_MIB = [32, 128];
 
-/** Peak resident memory of the agent. What it starts for a checkpoint (CRIU, the watchdog) comes and goes beside it. */
-class AgentMemory {
-  private readonly directory: string;
-
-  constructor(stage: Stage) {
-    const agent = stage.node
-      .processes()
-      .find(({ argv }) => argv.includes('agent') && argv[0]?.endsWith('node'));
-    if (!agent) throw new Error('no agent runs on the node');
-    this.directory = stage.node.path(`/proc/${agent.pid}`);
-  }
-
-  /** The peak is from now on (proc_pid_clear_refs(5)). */
-  reset(): void {
-    writeFileSync(`${this.directory}/clear_refs`, '5');
-  }
-
-  peakMib(): number {
-    const kib = /^VmHWM:\s+(\d+) kB$/m.exec(readFileSync(`${this.directory}/status`, 'utf8'))?.[1];
-    return Number(kib) / 1024;
-  }
+/** What the agent starts for a checkpoint (CRIU, the watchdog) comes and goes beside it. */
+function agentMemory(stage: Stage): ProcessFigures {
+  const agent = stage.node
+    .processes()
+    .find(({ argv }) => argv.includes('agent') && argv[0]?.endsWith('node'));
+  if (!agent) throw new Error('no agent runs on the node');
+  return new ProcessFigures(stage.node.path(`/proc/${agent.pid}`));
 }
 
 async function run(context: BenchContext): Promise<BenchResult> {
@@ -39,13 +25,13 @@ async function run(context: BenchContext): Promise<BenchResult> {
   requireMemory('the largest victim', 1.25 * Math.max(...sizes));
   const stage = await Stage.open(context, { store: 'disk' });
   const holdfast = new Holdfast(stage, context);
-  const agent = new AgentMemory(stage);
+  const agent = agentMemory(stage);
   const samples = new Samples();
   for (let run = 1; run <= context.runs; run += 1) {
     for (const sizeMib of sizes) {
       const victim = await BenchVictim.start(stage, `victim-${sizeMib}-${run}`, sizeMib);
       try {
-        agent.reset();
+        agent.resetPeak();
         const { wallMs, summary } = await holdfast.checkpoint(victim.pid);
         const rss_mib = agent.peakMib();
         samples.add({ size_mib: sizeMib }, { rss_mib, took_ms: wallMs, held_ms: summary.heldMs });

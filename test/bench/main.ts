@@ -26,9 +26,10 @@ async function cleanUp(): Promise<void> {
 }
 
 async function measure(bench: Bench, options: BenchOptions): Promise<void> {
-  const { runs, quick, maxSizeMib, load, jsonPath } = options;
+  const { runs, quick, maxSizeMib, load, agents, jsonPath } = options;
   const machine = await machineFacts(bench.store);
-  const context: BenchContext = { runs, quick, maxSizeMib, load, say, atEnd: (step) => undo.push(step) };
+  const atEnd = (step: () => void | Promise<void>) => undo.push(step);
+  const context: BenchContext = { runs, quick, maxSizeMib, load, agents, say, atEnd };
   const found = report(bench.name, machine, runs, await bench.run(context));
   if (jsonPath !== null) writeFileSync(jsonPath, `${JSON.stringify(found, null, 2)}\n`);
   const { cpu, cores, memory_mib, kernel, criu, store, date } = machine;

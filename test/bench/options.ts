@@ -10,6 +10,8 @@ export interface BenchOptions {
   readonly maxSizeMib: number;
   /** Only this load; null: all of them. */
   readonly load: string | null;
+  /** Only with so many simulated agents; null: all numbers of the benchmark. */
+  readonly agents: number | null;
   /** Where the result goes as JSON; null: nowhere. */
   readonly jsonPath: string | null;
 }
@@ -33,6 +35,7 @@ ${listing(benches)}
   --quick          small sizes, one run: does it work at all? Its ratios say nothing
   --max-size MIB   leave out larger memories, and the ratios that need them
   --load PERCENT   stall: only this load, 5 or 100
+  --agents N       coordinator: only with N simulated agents
   --list           the names above
   --help           this text
 
@@ -61,6 +64,7 @@ export function parseBenchOptions(argv: readonly string[], benches: readonly Ben
       runs: positive('--runs', values.runs, quick ? 1 : DEFAULT_RUNS),
       maxSizeMib: positive('--max-size', values['max-size'], Number.MAX_SAFE_INTEGER),
       load: values.load ?? null,
+      agents: values.agents === undefined ? null : positive('--agents', values.agents, 1),
       jsonPath: values.json ?? null,
     },
   };
@@ -77,6 +81,7 @@ function parse(argv: readonly string[]) {
         quick: { type: 'boolean' },
         'max-size': { type: 'string' },
         load: { type: 'string' },
+        agents: { type: 'string' },
         list: { type: 'boolean' },
         help: { type: 'boolean' },
       },

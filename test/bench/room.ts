@@ -22,7 +22,7 @@ export function requireMemory(
   throw new HoldfastError(
     'LIMIT_EXCEEDED',
     `${what} needs ${needed} MiB of memory, and ${available} MiB are available`,
-    'end what else uses memory, or leave the large sizes out with --max-size MIB',
+    'end what else uses memory, or leave the large sizes out with --max-size MIB or --agents N',
   );
 }
 

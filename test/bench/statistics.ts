@@ -9,6 +9,14 @@ export function median(samples: readonly number[]): number {
   return (lower + upper) / 2;
 }
 
+/** The least sample that is not less than this part of all of them. Throws without samples. */
+export function percentile(samples: readonly number[], part: number): number {
+  const sorted = [...samples].sort((a, b) => a - b);
+  const found = sorted[Math.max(0, Math.ceil(sorted.length * part) - 1)];
+  if (found === undefined) throw new Error('a percentile needs at least one sample');
+  return found;
+}
+
 export interface Spread {
   readonly median: number;
   readonly least: number;

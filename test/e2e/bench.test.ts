@@ -1,4 +1,4 @@
-/** One benchmark at its smallest, as a program: the others use the same parts. */
+/** Benchmarks at their smallest, as programs: one of those on simulated nodes, whose others use the same parts, and the coordinator's. */
 import { execFileSync } from 'node:child_process';
 import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
@@ -22,4 +22,16 @@ test('a benchmark writes its table and its JSON, with figures of Holdfast and of
     expect(row?.gap_ms).toBeGreaterThan(0);
     expect(stdout).toContain(` ${way} `);
   }
+});
+
+test('the coordinator under load: all of its figures, and no missed tick', () => {
+  const json = join(directory, 'coordinator.json');
+  const args = [PROGRAM, 'coordinator', '--quick', '--json', json];
+  execFileSync('node', args, { stdio: ['ignore', 'pipe', 'pipe'] });
+  const { rows, ratios } = JSON.parse(readFileSync(json, 'utf8')) as BenchReport;
+  expect(ratios).toEqual({});
+  const [row] = rows;
+  expect(row).toMatchObject({ agents: 20, jobs: 4, missed_ticks: 0, went_wrong: 0 });
+  for (const figure of ['barrier_p99_ms', 'rss_mib', 'redis_rss_mib', 'cpu_percent'])
+    expect(row?.[figure]).toBeGreaterThan(0);
 });

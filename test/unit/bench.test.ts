@@ -2,12 +2,14 @@
 import { HoldfastError } from '../../core/errors';
 import { BENCHES } from '../bench/catalogue';
 import { limitRate, parseZstdBench } from '../bench/limit';
+import { interleaved, jobSizes, placements } from '../bench/load';
 import type { Machine } from '../bench/machine';
 import { parseBenchOptions, usage } from '../bench/options';
 import { type Row, ratiosOf, report, table } from '../bench/result';
 import { availableMib, requireMemory } from '../bench/room';
 import { Samples } from '../bench/samples';
-import { median, rounded } from '../bench/statistics';
+import { median, percentile, rounded } from '../bench/statistics';
+import { missedTicks } from '../bench/ticks';
 import { parseStatus } from '../bench/victim';
 
 const MACHINE: Machine = {
@@ -20,6 +22,13 @@ test('the median is the middle one, whatever the order; of an even number the me
   expect(median([4, 1, 2, 100])).toBe(3);
   expect(median([7])).toBe(7);
   expect(() => median([])).toThrow('at least one');
+});
+
+test('a percentile is a sample that no more than the rest is above', () => {
+  const samples = Array.from({ length: 200 }, (_, i) => 200 - i);
+  expect([0.5, 0.99, 1].map((part) => percentile(samples, part))).toEqual([100, 198, 200]);
+  expect(percentile([3], 0.99)).toBe(3);
+  expect(() => percentile([], 0.5)).toThrow('at least one');
 });
 
 test('a figure keeps its first digits', () => {
@@ -79,7 +88,8 @@ test('the command line: a name of the list, and what goes with it', () => {
   expect(options('stall')).toMatchObject({ name: 'stall', runs: 5, quick: false, jsonPath: null });
   expect(options('stall', '--quick', '--json', 'F')).toMatchObject({ runs: 1, quick: true, jsonPath: 'F' });
   expect(options('--quick', '--runs', '3', 'stall')).toMatchObject({ runs: 3, load: null });
-  expect(options('stall', '--load', '5')).toMatchObject({ load: '5' });
+  expect(options('stall', '--load', '5')).toMatchObject({ load: '5', agents: null });
+  expect(options('coordinator', '--agents', '1000')).toMatchObject({ agents: 1000 });
   expect([options('--help'), options('--list')]).toEqual(['help', 'list']);
   for (const argv of [
     [],
@@ -130,4 +140,25 @@ test('the figures of zstd -b', () => {
     'bench 1.5.4 : input 98932688 bytes, 1 seconds, 1024 KB blocks\n-1  39019623 (2.535) 137.69 MB/s  473.1 MB/s  node\n';
   expect(parseZstdBench(told)).toEqual({ storedBytes: 39019623, bytesPerSecond: 137.69e6 });
   expect(() => parseZstdBench('zstd: error')).toThrow('zstd: error');
+});
+
+test('the jobs of a simulated cluster: from 5 to 500 nodes, spread over all of them', () => {
+  const sizes = jobSizes(1000);
+  expect([sizes.length, sizes[0], sizes.at(-1)]).toEqual([200, 5, 500]);
+  expect(jobSizes(100).at(-1)).toBe(50);
+  expect(interleaved([1, 2, 3, 4, 5])).toEqual([1, 4, 2, 5, 3]);
+  const placed = placements([3, 2, 2], 4).map((nodes) => nodes.map((name) => Number(name.slice(3))));
+  expect(placed).toEqual([
+    [0, 1, 2],
+    [3, 0],
+    [1, 2],
+  ]);
+});
+
+test('a tick is missed when its checkpoint has not begun before the next one is due', () => {
+  const schedule = { firstDueMs: 1000, intervalMs: 100 };
+  expect(missedTicks(schedule, [1000, 1199, 1210], 1300)).toBe(0);
+  expect(missedTicks(schedule, [999, 1100, 1110], 1300)).toBe(2);
+  // Whether the one that was due at 1200 is kept, nobody knows yet.
+  expect(missedTicks(schedule, [1050, 1150], 1299)).toBe(0);
 });

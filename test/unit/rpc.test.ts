@@ -3,11 +3,18 @@ import { execFile } from 'node:child_process';
 import { chmod, mkdtemp, readFile, rm, stat, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { promisify } from 'node:util';
-import { credentials, Metadata, Server, ServerCredentials } from '@grpc/grpc-js';
+import {
+  credentials,
+  type handleUnaryCall,
+  Metadata,
+  Server,
+  ServerCredentials,
+  type ServerUnaryCall,
+} from '@grpc/grpc-js';
 import { HoldfastError } from '../../core/errors';
 import { fromErrorDetail, fromGrpcError, toErrorDetail, toGrpcError } from '../../core/rpc/errors';
 import { forwardingHandlers } from '../../core/rpc/forward';
-import { invoke, unary } from '../../core/rpc/handlers';
+import { invoke } from '../../core/rpc/handlers';
 import { type Identity, identityFromMetadata } from '../../core/rpc/identity';
 import { serveTools, service, type ToolsServer } from '../../core/rpc/tools';
 import { peerCredentials } from '../../native';
@@ -27,6 +34,17 @@ let tools: ToolsServer;
 let client: CoordinatorServiceClient;
 const seen: Identity[] = [];
 let watchCancelled: () => void = () => {};
+
+function unary<Request, Response>(
+  handle: (request: Request, call: ServerUnaryCall<Request, Response>) => Promise<Response>,
+): handleUnaryCall<Request, Response> {
+  return (call, callback) => {
+    handle(call.request, call).then(
+      (response) => callback(null, response),
+      (thrown) => callback(toGrpcError(thrown)),
+    );
+  };
+}
 
 /** A coordinator that notes who calls. */
 const stub: Partial<CoordinatorServiceServer> = {

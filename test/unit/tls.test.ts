@@ -1,5 +1,5 @@
 /** Certificates: who gets in, who does not, and who is believed to be whom. */
-import { mkdtemp, rm, stat } from 'node:fs/promises';
+import { mkdtemp, readFile, rm, stat } from 'node:fs/promises';
 import { join } from 'node:path';
 import { type ChannelCredentials, credentials } from '@grpc/grpc-js';
 import { type Coordinator, startCoordinator } from '../../coordinator/main';
@@ -11,6 +11,8 @@ import { clientCredentials, coordinatorNameIn } from '../../core/tls/credentials
 import { CoordinatorServiceClient } from '../../proto/gen/holdfast/v1/coordinator';
 import type { ObjectStore } from '../../store/contract';
 import { FakeAgent } from './coordinator/support/fakeAgent';
+
+const DAY_MS = 86_400_000;
 
 let directory: string;
 let tls: string;
@@ -27,6 +29,9 @@ beforeAll(async () => {
   }
   await issueCertificate(tls, { name: 'n2', role: 'node', hosts: ['127.0.0.1'] });
   await issueCertificate(tls, { name: 'head', role: 'coordinator', hosts: ['127.0.0.1', 'localhost'] });
+  for (const [name, days] of Object.entries({ expired: -900, early: 10 })) {
+    await issueCertificate(tls, { name, role: 'node' }, Date.now() + days * DAY_MS);
+  }
   coordinator = await startCoordinator(options(tls), parts);
 });
 
@@ -35,7 +40,17 @@ afterAll(async () => {
   await rm(directory, { recursive: true, force: true });
 });
 
-const parts = { peerCredentials: () => ({ pid: 1, uid: 0, gid: 0 }) };
+const log: string[] = [];
+const parts = {
+  peerCredentials: () => ({ pid: 1, uid: 0, gid: 0 }),
+  logSink: { write: (line: string) => void log.push(line) },
+};
+
+/** What the coordinator said of peers it refused, since the last question. */
+function refusals(): string[] {
+  const lines = log.splice(0).map((line) => JSON.parse(line));
+  return lines.filter(({ msg }) => msg === 'connection refused in the handshake').map(({ reason }) => reason);
+}
 
 const options = (tlsDirectory: string) => ({
   listen: '127.0.0.1:0',
@@ -43,7 +58,7 @@ const options = (tlsDirectory: string) => ({
   stateDirectory: join(directory, 'state'),
   storeUrl: `file://${join(directory, 'store')}`,
   toolsSocket: join(directory, 'run', 'coordinator.sock'),
-  logLevel: 'silent',
+  logLevel: 'warn',
 });
 
 async function connect(node: string, channel: ChannelCredentials): Promise<void> {
@@ -77,14 +92,60 @@ test('a certificate of another role is not a node', async () => {
 test('a certificate of another authority is refused in the handshake, from either side', async () => {
   await expect(connect('n1', await clientCredentials(foreign, 'n1'))).rejects.toMatchObject({
     code: 'COORDINATOR_UNAVAILABLE',
+    message: expect.stringMatching(/unable to verify|self-signed certificate/),
   });
+  // A client that does not care who answers gets no further: the coordinator does.
+  refusals();
+  const [ca, cert, key] = await Promise.all(
+    [join(tls, 'ca.crt'), join(foreign, 'n1.crt'), join(foreign, 'n1.key')].map((file) => readFile(file)),
+  );
+  await expect(connect('n1', credentials.createSsl(ca ?? null, key, cert))).rejects.toMatchObject({
+    code: 'COORDINATOR_UNAVAILABLE',
+  });
+  expect(refusals()).toContain('certificate of n1: unable to verify leaf signature');
 });
 
-test('a peer without a certificate is refused', async () => {
-  const { readFile } = await import('node:fs/promises');
+test.each([
+  ['expired', 'cert has expired'],
+  ['early', 'cert not yet valid'],
+])('a certificate that is %s is refused in the handshake', async (name, reason) => {
+  refusals();
+  await expect(connect(name, await clientCredentials(tls, name))).rejects.toMatchObject({
+    code: 'COORDINATOR_UNAVAILABLE',
+  });
+  expect(refusals()).toContain(`certificate of ${name}: ${reason}`);
+});
+
+test('a peer without a certificate, or without TLS, is refused, and the log says why', async () => {
   const authority = await readFile(join(tls, 'ca.crt'));
+  refusals();
   await expect(connect('n1', credentials.createSsl(authority))).rejects.toThrow();
+  expect(refusals()).toContain('the peer shows no certificate');
   await expect(connect('n1', credentials.createInsecure())).rejects.toThrow();
+  expect(refusals()).toContain('the peer speaks plain text');
+});
+
+test('a coordinator with an expired certificate is refused by agents', async () => {
+  const old = join(directory, 'old');
+  await issueAuthority(old);
+  await issueCertificate(old, { name: 'n1', role: 'node' });
+  const hosts = ['127.0.0.1'];
+  await issueCertificate(old, { name: 'head', role: 'coordinator', hosts }, Date.now() - 900 * DAY_MS);
+  const expired = await startCoordinator(
+    {
+      ...options(old),
+      stateDirectory: join(directory, 'state3'),
+      toolsSocket: join(directory, 'run', '3.sock'),
+    },
+    parts,
+  );
+  expect(log.splice(0).join()).toContain('the certificate is expired: nobody accepts it');
+  const channel = await clientCredentials(old, 'n1', '127.0.0.1');
+  const { address } = expired;
+  const agent = new FakeAgent({ address, node: 'n1', ip: '10.0.0.1', store: NO_STORE, credentials: channel });
+  await expect(agent.connect()).rejects.toMatchObject({ message: expect.stringContaining('expired') });
+  agent.close();
+  await expired.close();
 });
 
 test('a node cannot serve as the coordinator', async () => {
@@ -120,9 +181,11 @@ test('a node forwards calls of its own users only', async () => {
 });
 
 test('keys are private, and are never replaced', async () => {
-  for (const file of ['ca.key', 'ca.crt', 'n1.key', 'n1.crt']) {
-    expect((await stat(join(tls, file))).mode & 0o777).toBe(0o600);
-  }
+  const modeOf = async (file: string) => (await stat(join(tls, file))).mode & 0o777;
+  expect(await Promise.all(['ca.key', 'n1.key', 'ca.crt', 'n1.crt'].map(modeOf))).toEqual([
+    ...[0o600, 0o600],
+    ...[0o644, 0o644],
+  ]);
   await expect(issueAuthority(tls)).rejects.toMatchObject({ code: 'WRONG_STATE' });
   await expect(issueCertificate(tls, { name: 'n1', role: 'node' })).rejects.toMatchObject({
     code: 'WRONG_STATE',

@@ -71,6 +71,8 @@ test('jobs: a table, or JSON with every field', async () => {
     restartCount: 0,
     restartsSinceCommit: 0,
     lastGeneration: 2,
+    slurm: null,
+    stopCause: '',
     tracked: false,
     createdMs: 1_700_000_000_000,
     endedMs: 0,

@@ -78,6 +78,21 @@ test('ca makes an authority and certificates it has signed', async () => {
   const days = (Date.parse(certificate.validTo) - Date.now()) / 86_400_000;
   expect(Math.round(days)).toBe(30);
   expect((await cli.run(['ca', 'init', directory])).code).toBe(5);
+
+  const files = ['ca.crt', 'head.crt', 'head.key'].map((file) => `${directory}/${file}\n`).join('');
+  expect(await cli.run(['ca', 'rotate', '--dir', directory])).toMatchObject({ code: 0, stdout: files });
+  expect((await cli.run(['ca', 'rotate', '--dir', directory])).code).toBe(5);
+  const list = await cli.run(['ca', 'list', '--dir', directory]);
+  expect(list.stdout.replaceAll(/\d{4}-\d\d-\d\dT\S+/g, 'TIME')).toBe(
+    [
+      'NAME                  ROLE         STATE         UNTIL                     SIGNED BY',
+      'holdfast authority 2  authority    valid         TIME  holdfast authority 2',
+      'holdfast authority    authority    valid         TIME  holdfast authority (old)',
+      'head                  coordinator  expires soon  TIME  holdfast authority 2\n',
+    ].join('\n'),
+  );
+  const finish = await cli.run(['ca', 'rotate', '--finish', '--dir', directory, '--json']);
+  expect(JSON.parse(finish.stdout)).toEqual({ files: [`${directory}/ca.crt`] });
 });
 
 test('agent check reports every check, and fails when something required is missing', async () => {

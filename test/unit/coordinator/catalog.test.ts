@@ -31,8 +31,8 @@ async function loseRedis(): Promise<void> {
   }
 }
 
-const checkpoints = async (caller = user) =>
-  (await invoke(caller.client, caller.client.listCheckpoints, { job: '' }, { metadata: caller.metadata }))
+const checkpoints = async (caller = user, of = '') =>
+  (await invoke(caller.client, caller.client.listCheckpoints, { job: of }, { metadata: caller.metadata }))
     .checkpoints;
 
 test('jobs and checkpoints are found again, and no id is given twice', async () => {
@@ -70,6 +70,18 @@ test('a coordinator that only stops and starts keeps everything', async () => {
   await cluster.startCoordinator();
   expect(await user.checkpoint(job.id)).toMatchObject({ phase: 'DONE', ckptId: 2, generation: 2 });
   expect((await user.job(job.id)).trees).toHaveLength(2);
+});
+
+test('one job has its own checkpoints: what is added, what is removed, and what was there before the start', async () => {
+  const other = await user.submit({ nodes: ['n2'] });
+  for (const id of [job.id, other.id, job.id]) await user.checkpoint(id);
+  const listed = async (id: string) => (await checkpoints(user, id)).map(({ ckptId }) => ckptId);
+  expect([await listed(job.id), await listed(other.id)]).toEqual([[1, 3], [2]]);
+  await cluster.stopCoordinator();
+  await cluster.startCoordinator();
+  expect([await listed(job.id), await listed(other.id)]).toEqual([[1, 3], [2]]);
+  await invoke(user.client, user.client.removeCheckpoint, { ckptId: 1 }, { metadata: user.metadata });
+  expect([await listed(job.id), await listed('j-000000000000')]).toEqual([[3], []]);
 });
 
 test('a manifest is shown to its owner only', async () => {

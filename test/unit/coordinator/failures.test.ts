@@ -54,7 +54,6 @@ test('what counts as a failure: a loss that nobody wanted, and that is not our o
   const alive = new Set(['n1', 'n2', 'n3']);
   const [lost, changed] = [new Signal<string>(), new Signal<Node>()];
   const counted: string[] = [];
-  const nodes = () => ['n1', 'n2', 'n3'].map((name) => ({ name, alive: alive.has(name) }));
   const drained = { sinceMs: 1, reason: '', restart: false };
   const failures = {
     setNodes: async (count: number) => counted.push(`${count} nodes`),
@@ -62,7 +61,14 @@ test('what counts as a failure: a loss that nobody wanted, and that is not our o
     keep: () => () => {},
   };
   const drains = { find: (name: string) => (name === 'n2' ? drained : undefined) };
-  const context = { failures, drains, fleet: { nodes, lost, changed } } as unknown as Context;
+  const fleet = {
+    ...{ lost, changed },
+    states: () => ['n1', 'n2', 'n3'].map((name) => (alive.has(name) ? 'connected' : 'lost')),
+    get aliveCount() {
+      return alive.size;
+    },
+  };
+  const context = { failures, drains, fleet } as unknown as Context;
   const stop = followFailures(context);
   for (const name of ['n1', 'n2', 'n3']) {
     alive.delete(name);

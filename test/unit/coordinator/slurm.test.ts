@@ -7,7 +7,7 @@ import { FakeCluster, type User } from './support/cluster';
 
 const KEY = 'ab12';
 const task = (restartCount: number, more: Partial<SlurmTask> = {}): SlurmTask => ({
-  ...{ cluster: 'sim', jobId: 12, restartCount, key: KEY, requeue: true, supersededBy: '' },
+  ...{ cluster: 'sim', jobId: 12, restartCount, key: KEY, requeue: true, supersededBy: '', attempt: '' },
   ...more,
 });
 
@@ -55,6 +55,29 @@ describe('which job of an earlier run it is', () => {
     expect(newestResumable(jobs, 7, KEY)?.id).toBe('b');
     expect(newestResumable(jobs, 7, 'cd')).toBeUndefined();
   });
+});
+
+test('coordinator.slurm.claimed: asked again, the next coordinator restarts what was only claimed', async () => {
+  const cluster = await FakeCluster.start(['n1', 'n2'], 'coordinator.slurm.claimed');
+  try {
+    for (const agent of cluster.agents.values()) agent.returns = true;
+    const user = cluster.user();
+    const submit = async (slurm: SlurmTask, nodes: string[]) => {
+      const spec = JobSpec.fromPartial({ argv: ['/bin/work'], workingDirectory: '/', nodes, slurm });
+      return invoke(user.client, user.client.submitJob, { spec, resume: '' }, { metadata: user.metadata });
+    };
+    const { job } = await submit(task(0), ['n1']);
+    await user.checkpoint(job?.id ?? '', true);
+    const again = task(1, { attempt: 'a1' });
+    await expect(submit(again, ['n2'])).rejects.toMatchObject({ code: 'COORDINATOR_UNAVAILABLE' });
+    expect(await cluster.died()).toBe('SIGKILL');
+    await cluster.startProcess('');
+    const answer = await submit(again, ['n2']);
+    expect(answer.job?.id).toBe(job?.id);
+    expect(await user.ended(answer.operation)).toMatchObject({ phase: 'RUNNING' });
+  } finally {
+    await cluster.stop();
+  }
 });
 
 describe('with a coordinator', () => {
@@ -109,6 +132,23 @@ describe('with a coordinator', () => {
     cluster.agent('n1').vanish();
     expect((await user.until(first.id, JobState.LOST)).reason).toContain('Slurm job 12 is what restarts it');
     const again = await submit(task(1), ['n3']);
+    expect(await user.ended(again.operation)).toMatchObject({ phase: 'RUNNING' });
+  });
+
+  test('a request that is asked again since its answer was lost gets the same job', async () => {
+    const asked = task(0, { attempt: 'a1' });
+    const first = jobOf(await submit(asked, ['n1']));
+    expect(jobOf(await submit(asked, ['n1'])).id).toBe(first.id);
+    expect(jobOf(await submit(task(0, { attempt: 'a2' }), ['n1'])).id).not.toBe(first.id);
+  });
+
+  test('Slurm chooses the nodes, drained or not; a drain that moves jobs stops one that Slurm runs again', async () => {
+    const { metadata, client } = cluster.user(0);
+    const first = await begun();
+    await user.checkpoint(first.id);
+    await invoke(client, client.drain, { node: 'n1', reason: 'fan', restart: true }, { metadata });
+    expect(await user.until(first.id, JobState.STOPPED)).toMatchObject({ stopCause: 'drain' });
+    const again = await submit(task(1), ['n1']);
     expect(await user.ended(again.operation)).toMatchObject({ phase: 'RUNNING' });
   });
 

@@ -32,6 +32,7 @@ test('scontrol show job', () => {
       endMs: new Date(2026, 10, 28, 20).getTime(),
       isPreempted: false,
       mayRequeue: true,
+      restarts: 0,
     },
     outputPath: '/home/alice/slurm-12.out',
   });

@@ -364,6 +364,11 @@ export interface SlurmTask {
   requeue: boolean;
   /** The job that began anew in its place; empty: none. */
   supersededBy: string;
+  /**
+   * Random per request: one that is asked again, since its answer was lost, gets
+   * the same answer.
+   */
+  attempt: string;
   _unknownFields?: { [key: number]: Uint8Array[] } | undefined;
 }
 
@@ -3111,7 +3116,16 @@ export const JobSpec_EnvironmentEntry: MessageFns<JobSpec_EnvironmentEntry> = {
 };
 
 function createBaseSlurmTask(): SlurmTask {
-  return { cluster: "", jobId: 0, restartCount: 0, key: "", requeue: false, supersededBy: "", _unknownFields: {} };
+  return {
+    cluster: "",
+    jobId: 0,
+    restartCount: 0,
+    key: "",
+    requeue: false,
+    supersededBy: "",
+    attempt: "",
+    _unknownFields: {},
+  };
 }
 
 export const SlurmTask: MessageFns<SlurmTask> = {
@@ -3133,6 +3147,9 @@ export const SlurmTask: MessageFns<SlurmTask> = {
     }
     if (message.supersededBy !== "") {
       writer.uint32(50).string(message.supersededBy);
+    }
+    if (message.attempt !== "") {
+      writer.uint32(58).string(message.attempt);
     }
     if (message._unknownFields !== undefined) {
       for (const [key, values] of globalThis.Object.entries(message._unknownFields)) {
@@ -3206,6 +3223,14 @@ export const SlurmTask: MessageFns<SlurmTask> = {
             message.supersededBy = reader.string();
             continue;
           }
+          case 7: {
+            if (tag !== 58) {
+              break;
+            }
+
+            message.attempt = reader.string();
+            continue;
+          }
         }
         if ((tag & 7) === 4 || tag === 0) {
           break;
@@ -3246,6 +3271,7 @@ export const SlurmTask: MessageFns<SlurmTask> = {
         : isSet(object.superseded_by)
         ? globalThis.String(object.superseded_by)
         : "",
+      attempt: isSet(object.attempt) ? globalThis.String(object.attempt) : "",
     };
   },
 
@@ -3269,6 +3295,9 @@ export const SlurmTask: MessageFns<SlurmTask> = {
     if (message.supersededBy !== "") {
       obj.supersededBy = message.supersededBy;
     }
+    if (message.attempt !== "") {
+      obj.attempt = message.attempt;
+    }
     return obj;
   },
 
@@ -3283,6 +3312,7 @@ export const SlurmTask: MessageFns<SlurmTask> = {
     message.key = object.key ?? "";
     message.requeue = object.requeue ?? false;
     message.supersededBy = object.supersededBy ?? "";
+    message.attempt = object.attempt ?? "";
     return message;
   },
 };

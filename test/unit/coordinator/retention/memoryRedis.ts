@@ -20,6 +20,7 @@ export class MemoryRedis {
     const commands = {
       hgetall: async (key: string) => Object.fromEntries(hash(key)),
       hget: async (key: string, field: string) => hash(key).get(field) ?? null,
+      hmget: async (key: string, ...fields: string[]) => fields.map((field) => hash(key).get(field) ?? null),
       hset: async (key: string, ...fields: [string, string] | [Record<string, string>]) => {
         const entries =
           typeof fields[0] === 'string' ? [[fields[0], fields[1] ?? '']] : Object.entries(fields[0]);

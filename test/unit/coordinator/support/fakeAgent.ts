@@ -1,5 +1,5 @@
 /** An agent that speaks the real protocol over a real connection, but has no processes. */
-import { randomUUID } from 'node:crypto';
+import { createHash, randomUUID } from 'node:crypto';
 import { type ChannelCredentials, type ClientDuplexStream, credentials } from '@grpc/grpc-js';
 import type { Execute } from '../../../../agent/telemetry/execute';
 import { HoldfastError } from '../../../../core/errors';
@@ -31,6 +31,7 @@ export interface FakeAgentOptions {
   readonly credentials?: ChannelCredentials;
 }
 
+const PAGES = Buffer.from('pages');
 const NEVER = new Promise<never>(() => {});
 
 export class FakeAgent {
@@ -299,7 +300,7 @@ export class FakeAgent {
 
   async #storePacks(job: string): Promise<void> {
     const keys = this.of(job).map(({ treeId }) => this.#packKey(treeId));
-    await Promise.all(keys.map((key) => this.options.store.put(key, Buffer.from('pages'))));
+    await Promise.all(keys.map((key) => this.options.store.put(key, PAGES)));
   }
 
   /** The tree's newest pack, and as many older ones as it is told to keep. */
@@ -307,7 +308,7 @@ export class FakeAgent {
     const own = {
       key: this.#packKey(treeId),
       sizeBytes: 5,
-      sha256: 'ab'.repeat(32),
+      sha256: createHash('sha256').update(PAGES).digest('hex'),
       encryptionKey: undefined,
     };
     const packs = [...(this.#older.get(treeId) ?? []), own].slice(-1 - this.olderPacks);

@@ -1,0 +1,112 @@
+/** The TCP port: TLS in our own hands, so that new certificates are taken and refused peers are told of. */
+import { createServer, type Server as NetServer, type Socket } from 'node:net';
+import { createServer as createTlsServer, type TLSSocket } from 'node:tls';
+import { type Server, ServerCredentials } from '@grpc/grpc-js';
+import { HoldfastError } from '../core/errors';
+import type { Logger } from '../core/log';
+import type { LiveCertificates } from '../core/tls/live';
+
+export interface Listener {
+  readonly port: number;
+  /** Takes no more connections; those there are belong to the gRPC server. */
+  close(): void;
+}
+
+export interface ListenerOptions {
+  readonly host: string;
+  readonly port: number;
+  /** null: plain text. */
+  readonly certificates: LiveCertificates | null;
+  /** Of whom no certificate is asked: another way says who they are. */
+  readonly isAnonymous?: boolean;
+  readonly log: Logger;
+}
+
+/** A peer that says nothing keeps a descriptor for so long. */
+const HANDSHAKE_TIMEOUT_MS = 10_000;
+
+/** @throws HoldfastError WRONG_STATE when the address cannot be used */
+export async function serveTcp(server: Server, options: ListenerOptions): Promise<Listener> {
+  const { certificates, host, log, port } = options;
+  const injector = server.createConnectionInjector(ServerCredentials.createInsecure());
+  const serve = (socket: Socket | TLSSocket) => {
+    socket.on('error', () => socket.destroy());
+    injector.injectConnection(socket);
+  };
+  const listener =
+    certificates === null
+      ? createServer(serve)
+      : secured(certificates, options.isAnonymous ?? false, log, serve);
+  await bound(listener, host, port);
+  const address = listener.address();
+  if (address === null || typeof address === 'string') throw new HoldfastError('INTERNAL', 'no port');
+  return { port: address.port, close: () => void listener.close() };
+}
+
+function secured(
+  certificates: LiveCertificates,
+  isAnonymous: boolean,
+  log: Logger,
+  serve: (socket: TLSSocket) => void,
+): NetServer {
+  const context = () => {
+    const { authority, certificate, key } = certificates.now;
+    return { ca: authority, cert: certificate, key };
+  };
+  const server = createTlsServer({
+    ...context(),
+    requestCert: !isAnonymous,
+    // Refused below: Node itself would not say why.
+    rejectUnauthorized: false,
+    ALPNProtocols: ['h2'],
+    minVersion: 'TLSv1.2',
+    handshakeTimeout: HANDSHAKE_TIMEOUT_MS,
+  });
+  const refused = ({ remoteAddress }: Socket, reason: string) =>
+    log.warn({ peer: remoteAddress, reason }, 'connection refused in the handshake');
+  server.on('tlsClientError', (error, socket) => refused(socket, reasonOf(error)));
+  server.on('secureConnection', (socket) => {
+    if (isAnonymous || socket.authorized) return serve(socket);
+    refused(socket, certificateProblem(socket));
+    socket.on('error', () => {}).destroy();
+  });
+  const update = () => server.setSecureContext(context());
+  certificates.addCaCertificateListener(update);
+  certificates.addIdentityCertificateListener(update);
+  server.once('close', () => {
+    certificates.removeCaCertificateListener(update);
+    certificates.removeIdentityCertificateListener(update);
+  });
+  return server;
+}
+
+function certificateProblem(socket: TLSSocket): string {
+  const { raw, subject } = socket.getPeerCertificate();
+  if (raw === undefined) return 'the peer shows no certificate';
+  const problem = String(socket.authorizationError).toLowerCase().replaceAll('_', ' ');
+  return `certificate of ${String(subject?.CN)}: ${problem}`;
+}
+
+/** OpenSSL's words for what people meet. Pure. */
+function reasonOf(error: Error & { code?: string }): string {
+  const { code = '', message } = error;
+  if (
+    code === 'ERR_SSL_WRONG_VERSION_NUMBER' ||
+    code === 'ERR_SSL_HTTP_REQUEST' ||
+    /wrong version|http request/.test(message)
+  )
+    return 'the peer speaks plain text';
+  if (code === 'ERR_TLS_HANDSHAKE_TIMEOUT') return 'the peer did not finish the handshake in time';
+  return `${code} ${message}`.trim();
+}
+
+function bound(listener: NetServer, host: string, port: number): Promise<void> {
+  return new Promise((resolve, reject) => {
+    listener.once('error', (cause) => {
+      const remedy = 'choose another address, or stop what uses it';
+      const message = `cannot listen on ${host}:${port}: ${cause.message}`;
+      reject(new HoldfastError('WRONG_STATE', message, remedy, { cause }));
+    });
+    listener.listen(port, host, resolve);
+  });
+}
