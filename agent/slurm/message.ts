@@ -20,6 +20,8 @@ const schema = z.object({
   nodeList: text,
   restartCount: number.default(0),
   taskPid: number.default(0),
+  /** Of srun's steps; Slurm gives the others none, or one of its highest numbers. */
+  stepId: number.optional(),
   options: text,
   /** Of a message that reached nobody when it was sent: Unix time, and why. */
   missedMs: z
@@ -40,6 +42,12 @@ export function parseHookMessage(line: string): HookMessage | null {
     return null;
   }
 }
+
+const FIRST_SPECIAL_STEP = 0xffff_fff0;
+
+/** A task of srun's, not the batch script or a shell of salloc's. */
+export const isOfStep = ({ stepId }: HookMessage): boolean =>
+  stepId !== undefined && stepId < FIRST_SPECIAL_STEP;
 
 /** Events of the node itself; those of tasks are the user's own. */
 export const isOfNode = ({ event }: HookMessage): boolean => event === 'prolog' || event === 'epilog';

@@ -8,7 +8,7 @@ import type { Peer } from '../../core/rpc/localSocket';
 import type { SlurmOptions } from '../../core/slurm/options';
 import type { CoordinatorServiceClient } from '../../proto/gen/holdfast/v1/coordinator';
 import { serveHooks } from './hooks';
-import type { HookMessage } from './message';
+import { type HookMessage, isOfStep } from './message';
 import { SlurmReports } from './reports';
 import { runsOwnProgram, taskStart } from './tasks';
 
@@ -57,7 +57,7 @@ export async function openSlurm(parts: SlurmParts): Promise<SlurmService> {
     ...{ peerCredentials, log },
     heard: (message, peer) => {
       reports.heard(message);
-      if (message.event !== 'task-prolog' || message.taskPid === 0) return '';
+      if (message.event !== 'task-prolog' || !isOfStep(message) || message.taskPid === 0) return '';
       const { lines, options: wanted } = taskStart(message);
       if (wanted !== null)
         track(message, peer, wanted).catch((err) =>
