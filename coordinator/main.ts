@@ -42,6 +42,7 @@ import { tick } from './schedule/tick';
 import { listen, openCertificates } from './server';
 import { Fleet } from './sessions/fleet';
 import { returnMs } from './sessions/leases';
+import { followSlurm } from './slurm/follow';
 import { SlurmRecords } from './slurm/records';
 import { Counters } from './state/counters';
 import { Decisions } from './state/decisions';
@@ -148,6 +149,7 @@ export async function startCoordinator(
     followSchedules(context),
     followDrains(context),
     startCollecting(context, options.gcIntervalMs),
+    ...(options.slurm ? [followSlurm(context)] : []),
   ];
   telemetry.setReady(true);
   log.info(

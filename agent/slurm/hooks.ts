@@ -1,4 +1,4 @@
-/** The socket that Slurm's hooks tell their news on. Each is answered within milliseconds: Slurm waits. */
+/** The socket that Slurm's hooks tell their news on. Each is answered within milliseconds: Slurm waits (H1). */
 import type { Socket } from 'node:net';
 import type { Logger } from 'pino';
 import { type LocalServer, type Peer, serveLocally } from '../../core/rpc/localSocket';

@@ -1,6 +1,6 @@
 /**
  * What the hooks told, kept in the run directory until the coordinator has it: neither a restart of the agent nor a
- * coordinator that is away loses any of it.
+ * coordinator that is away loses any of it (H2).
  */
 import { existsSync, readFileSync, rmSync } from 'node:fs';
 import { join } from 'node:path';

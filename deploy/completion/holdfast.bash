@@ -262,7 +262,7 @@ _holdfast() {
         --log-level) COMPREPLY=(); return ;;
         --config) COMPREPLY=($(compgen -f -- "$cur")); return ;;
       esac
-      if [[ $cur == -* ]]; then COMPREPLY=($(compgen -W '--listen --state-dir --redis --store --tls --tls-name --insecure-loopback --socket --lease --restart-wait --metrics --max-checkpoints --keep --gc-every --gc-grace --user-quota --audit-log --admins --operators --ckpt-unpriv-allowed --user-rate --user-operations --log-level --config --json --help -h' -- "$cur")); return; fi
+      if [[ $cur == -* ]]; then COMPREPLY=($(compgen -W '--listen --state-dir --redis --store --tls --tls-name --insecure-loopback --socket --lease --restart-wait --metrics --max-checkpoints --keep --gc-every --gc-grace --user-quota --audit-log --admins --operators --ckpt-unpriv-allowed --user-rate --user-operations --slurm --log-level --config --json --help -h' -- "$cur")); return; fi
       COMPREPLY=() ;;
     'config')
       if [[ $cur == -* ]]; then COMPREPLY=($(compgen -W '--help -h' -- "$cur")); return; fi

@@ -3,7 +3,7 @@
  *
  * What Slurm's hooks run: tells the node's agent, in one line of JSON, what Slurm says in the environment, and prints what the
  * agent answers. A hook that fails drains the node, and one that is slow holds up every job; so this one takes LIMIT_MS at
- * most and exits with 0, whatever happens. What root could not tell is written to PATH, where the agent finds it later.
+ * most and exits with 0, whatever happens (H1). What root could not tell is written to PATH, where the agent finds it later.
  * docs/native-programs.md has the contract.
  */
 #include <errno.h>

@@ -24,6 +24,7 @@ export interface StackOptions {
   readonly store: 'directory' | 'rgw' | { readonly directory: string };
   /** More arguments of agents, by node. */
   readonly agentFlags?: Readonly<Record<string, readonly string[]>>;
+  readonly coordinatorFlags?: readonly string[];
   readonly leaseMs?: number;
   readonly onStep?: (text: string) => void;
 }
@@ -91,6 +92,7 @@ export class Stack {
       ...['coordinator', '--listen', `${head.address}:${COORDINATOR_PORT}`],
       ...['--state-dir', join(this.directory, 'state'), '--store', this.storeUrl],
       ...['--tls', join(this.directory, 'tls'), '--lease', `${lease}ms`],
+      ...(this.options.coordinatorFlags ?? []),
     ]);
   }
 

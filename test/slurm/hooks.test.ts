@@ -12,7 +12,7 @@ let stack: Stack;
 let slurm: SlurmCluster;
 
 beforeAll(async () => {
-  stack = await Stack.start({ nodes: NODES, store: 'directory' });
+  stack = await Stack.start({ nodes: NODES, store: 'directory', coordinatorFlags: ['--slurm'] });
   const site = installedSite(stack);
   slurm = await SlurmCluster.onto(stack, { extra: site.slurmConf, plugStack: site.plugStack });
 });
@@ -69,7 +69,7 @@ async function expectNodeInService(): Promise<void> {
     '-p',
     'normal',
   ]);
-  expect(state.trim()).toMatch(/^node1 (idle|comp) none$/);
+  expect(state.trim()).toMatch(/^node1 (idle|comp|mix|alloc) none$/);
 }
 
 test('a job is registered by its prolog and finalized by its epilog', async () => {
@@ -131,6 +131,22 @@ test('--holdfast is checked when a job is submitted, and reaches the job', async
     expect(refused.code).not.toBe(0);
     expect(refused.stderr).toContain(`--holdfast: ${problem}`);
   }
+});
+
+test('a node that Slurm drains is drained, and opened with it', async () => {
+  const drained = async () => {
+    const { nodes } = await stack.json<{ nodes: { name: string; drain: { reason: string } | null }[] }>(
+      'node1',
+      ['nodes'],
+    );
+    return nodes.find(({ name }) => name === 'node1')?.drain?.reason ?? null;
+  };
+  const update = (...words: string[]) =>
+    slurm.must('head', ['scontrol', 'update', 'nodename=node1', ...words]);
+  await update('state=drain', 'reason=bad memory');
+  expect(await until('the drain', drained, 20_000)).toBe('Slurm: bad memory');
+  await update('state=resume');
+  await until('the end of it', async () => ((await drained()) === null ? true : null), 20_000);
 });
 
 test('holdfast slurm check finds what is set up and what is not', async () => {
