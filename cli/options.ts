@@ -3,19 +3,23 @@
 import { type Command, Option } from 'commander';
 import { HoldfastError } from '../core/errors';
 import { type Connection, connect } from './client/connection';
+import type { TargetOptions } from './client/target';
+import { parseChoice, parseHostPort, parsePath } from './values';
 
-export interface SocketOption {
-  readonly socket?: string;
-}
+/** Whom a command calls. */
+export type SocketOption = TargetOptions;
 
 export interface JsonOption {
   readonly json?: boolean;
 }
 
 export function addSocket(command: Command): Command {
-  return command.addOption(
-    new Option('--socket <path>', 'UNIX socket of an agent or coordinator').env('HOLDFAST_SOCKET'),
-  );
+  return command
+    .addOption(new Option('--socket <path>', 'UNIX socket of an agent or coordinator').env('HOLDFAST_SOCKET'))
+    .option('--coordinator <host:port>', 'call a coordinator without an agent', parseHostPort)
+    .option('--auth <munge>', 'how to say who calls a coordinator', parseChoice(['munge']))
+    .option('--ca <file>', "the cluster's ca.crt (default: /etc/holdfast/tls/ca.crt)", parsePath)
+    .option('--munge-socket <path>', "munged's (default: MUNGE's own)", parsePath);
 }
 
 export function addJson(command: Command): Command {
@@ -27,7 +31,7 @@ export async function withConnection<T>(
   options: SocketOption,
   work: (connection: Connection) => Promise<T>,
 ): Promise<T> {
-  const connection = await connect(options.socket);
+  const connection = await connect(options);
   try {
     return await work(connection);
   } finally {

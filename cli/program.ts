@@ -69,6 +69,8 @@ Environment:
   HOLDFAST_SOCKET  UNIX socket to call (default: /run/holdfast/agent.sock, then coordinator.sock there)
   NO_COLOR         no colours
 
+On a machine without an agent: --coordinator HOST:PORT --auth munge.
+
 Every subcommand has --help with examples and exit codes. Errors are told as "holdfast: CODE: message" on stderr,
 as JSON with --json.`;
 

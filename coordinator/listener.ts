@@ -19,7 +19,15 @@ export interface ListenerOptions {
   readonly certificates: LiveCertificates | null;
   /** Of whom no certificate is asked: another way says who they are. */
   readonly isAnonymous?: boolean;
+  /** Further ones are closed. */
+  readonly maxConnections?: number;
   readonly log: Logger;
+}
+
+/** Of HOST:PORT; an IPv6 host loses its brackets. Pure. */
+export function hostPort(address: string): { host: string; port: number } {
+  const colon = address.lastIndexOf(':');
+  return { host: address.slice(0, colon).replace(/^\[|\]$/g, ''), port: Number(address.slice(colon + 1)) };
 }
 
 /** A peer that says nothing keeps a descriptor for so long. */
@@ -37,6 +45,7 @@ export async function serveTcp(server: Server, options: ListenerOptions): Promis
     certificates === null
       ? createServer(serve)
       : secured(certificates, options.isAnonymous ?? false, log, serve);
+  if (options.maxConnections !== undefined) listener.maxConnections = options.maxConnections;
   await bound(listener, host, port);
   const address = listener.address();
   if (address === null || typeof address === 'string') throw new HoldfastError('INTERNAL', 'no port');

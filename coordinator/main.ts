@@ -63,6 +63,8 @@ export interface CoordinatorParts {
   readonly peerCredentials: (fd: number) => { pid: number; uid: number; gid: number };
   readonly clock?: Clock;
   readonly users?: UserDatabase;
+  /** Of one user. */
+  readonly maxOpenCalls?: number;
   /** Default: as the environment says. */
   readonly tracing?: Tracing;
   /** Default: stderr. */
@@ -73,6 +75,8 @@ export interface Coordinator {
   /** HOST:PORT agents dial. */
   readonly address: string;
   readonly toolsSocket: string;
+  /** HOST:PORT for tools with MUNGE credentials. */
+  readonly mungeAddress: string | undefined;
   /** HOST:PORT of metrics and health. */
   readonly metricsAddress: string | undefined;
   /**
@@ -112,6 +116,7 @@ export async function startCoordinator(
     redis: opened.connection,
     policies: () => policiesOf(options),
     users: parts.users ?? systemUsers,
+    maxOpenCalls: parts.maxOpenCalls,
   });
   await telemetry.watch(context, options.metrics);
 
@@ -165,6 +170,7 @@ export async function startCoordinator(
   return {
     address: server.address,
     toolsSocket: options.toolsSocket,
+    mungeAddress: server.mungeAddress,
     metricsAddress: telemetry.address,
     reload: (next) => {
       const { needRestart, ...change } = reloaded(options, next);
@@ -210,10 +216,11 @@ interface Opened {
   readonly redis: RedisOptions;
   readonly policies: () => Policies;
   readonly users: UserDatabase;
+  readonly maxOpenCalls: number | undefined;
 }
 
 async function buildContext(opened: Opened): Promise<Context> {
-  const { options, log, store, clock, redis: endpoint, policies, users } = opened;
+  const { options, log, store, clock, redis: endpoint, policies, users, maxOpenCalls } = opened;
   // A held job must not wait for a Redis that is gone: its commands fail after a while, and the operation aborts.
   const redis = new Redis({ ...endpoint, maxRetriesPerRequest: 3, commandTimeout: 5_000 });
   redis.on('error', (err) => log.error({ err }, 'redis'));
@@ -243,7 +250,7 @@ async function buildContext(opened: Opened): Promise<Context> {
     launching: new Set(),
     usage: new UsageTable(redis),
     audit: await Audit.open(options.auditLog, log, () => clock.monotonicMs()),
-    limits: new CallLimits(() => policies().userRate, clock),
+    limits: new CallLimits(() => policies().userRate, clock, maxOpenCalls),
     roles: new Roles(policies, users, clock, log),
   };
 }

@@ -20,6 +20,7 @@ const who = z
     /^([0-9]{1,10}|[A-Za-z_][^\s,:]*|group:[^,:\0]+)$/,
     'must be a uid, the name of a user, or group: and the name of a group',
   );
+const HOST_PORT = /^(\[[0-9a-fA-F:]+\]|[^:\s]+):[0-9]{1,5}$/;
 const count = z.number().int().min(0);
 const absolute = z.string().refine(isAbsolute, 'must be an absolute path');
 
@@ -29,16 +30,17 @@ const schema = z
      * HOST:PORT to listen on for agents; port 0 takes a free one. An IPv6 host is written in brackets. Default: port 7020 on
      * every address, or on 127.0.0.1 for plain text.
      */
-    listen: z
-      .string()
-      .regex(/^(\[[0-9a-fA-F:]+\]|[^:\s]+):[0-9]{1,5}$/, 'must be HOST:PORT')
-      .optional(),
+    listen: z.string().regex(HOST_PORT, 'must be HOST:PORT').optional(),
     /** ca.crt and NAME.crt, NAME.key. */
     tlsDirectory: absolute.optional(),
     /** Name of the coordinator's certificate in it; default: its only one with a coordinator's role. */
     tlsName: z.string().optional(),
     /** Plain text, for tests on one machine. */
     insecureLoopback: z.boolean().default(false),
+    /** HOST:PORT for tools with MUNGE credentials; absent: none. */
+    mungeListen: z.string().regex(HOST_PORT, 'must be HOST:PORT').optional(),
+    /** Of munged; absent: MUNGE's own default. */
+    mungeSocket: absolute.optional(),
     stateDirectory: absolute.default('/var/lib/holdfast'),
     /** A Redis of the site's own; without it, one of ours in the state directory. */
     redisUrl: textFor(parseRedisUrl).optional(),
@@ -99,6 +101,8 @@ export const COORDINATOR_SETTINGS = {
   'tls-name': 'tlsName',
   'insecure-loopback': 'insecureLoopback',
   socket: 'toolsSocket',
+  'munge-listen': 'mungeListen',
+  'munge-socket': 'mungeSocket',
   lease: 'leaseMs',
   'restart-wait': 'restartWaitMs',
   'max-checkpoints': 'maxCheckpoints',
@@ -155,6 +159,10 @@ export function parseCoordinatorOptions(input: CoordinatorOptionsInput): Coordin
   if (options.insecureLoopback && !isLoopback(host)) {
     const problem = `plain text is only allowed on a loopback address, not on ${host}`;
     throw invalidSetting(COORDINATOR_PART, 'listen', listen, problem);
+  }
+  if (options.mungeListen !== undefined && options.insecureLoopback) {
+    const problem = 'needs TLS: a credential is for whom it is shown to';
+    throw invalidSetting(COORDINATOR_PART, 'mungeListen', options.mungeListen, problem);
   }
   return Object.freeze({ ...options, listen, heartbeatMs, host });
 }

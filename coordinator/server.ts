@@ -8,13 +8,16 @@ import { CoordinatorServiceService } from '../proto/gen/holdfast/v1/coordinator'
 import { forwardedIdentity } from './api/forwarded';
 import { servedBy, servedCoordinator } from './api/serve';
 import type { Context } from './context';
-import { serveTcp } from './listener';
+import { hostPort, serveTcp } from './listener';
+import { listenMunge } from './munge/server';
 import type { CoordinatorOptions } from './options';
 import { sessionService } from './sessions/service';
 
 export interface Listening {
   /** HOST:PORT with the port that was bound. */
   readonly address: string;
+  /** HOST:PORT for tools with MUNGE credentials. */
+  readonly mungeAddress: string | undefined;
   close(): void;
 }
 
@@ -34,14 +37,15 @@ export async function listen(
     forwardedIdentity(call, isInsecure),
   );
   server.addService(CoordinatorServiceService, forwarded);
-  const colon = options.listen.lastIndexOf(':');
-  const asked = { host: options.host, port: Number(options.listen.slice(colon + 1)) };
-  const listener = await serveTcp(server, { ...asked, certificates, log });
+  const listener = await serveTcp(server, { ...hostPort(options.listen), certificates, log });
+  const munge = await listenMunge(context, options, certificates);
   return {
-    address: `${options.listen.slice(0, colon)}:${listener.port}`,
+    address: `${options.listen.slice(0, options.listen.lastIndexOf(':'))}:${listener.port}`,
+    mungeAddress: munge?.address,
     close: () => {
       listener.close();
       server.forceShutdown();
+      munge?.close();
     },
   };
 }

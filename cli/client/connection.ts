@@ -1,5 +1,5 @@
 /**
- * Typed calls to the coordinator service over a UNIX socket. gRPC is loaded here, on the first connection,
+ * Typed calls to the coordinator service. gRPC is loaded here, on the first connection,
  * and nowhere else: commands that call nobody start without it.
  */
 
@@ -14,7 +14,7 @@ import type {
   WatchRequest,
   WatchResponse,
 } from '../../proto/gen/holdfast/v1/coordinator';
-import { chooseSocket } from './socket';
+import { chooseTarget, type TargetOptions } from './target';
 import { upload } from './upload';
 
 type Methods = typeof CoordinatorServiceService;
@@ -32,7 +32,8 @@ export interface CallOptions {
 }
 
 export interface Connection {
-  readonly socketPath: string;
+  /** Of the agent (or coordinator) of this node; null: the coordinator is called directly. */
+  readonly socketPath: string | null;
   /** Rejects with a HoldfastError. */
   call<K extends UnaryName>(name: K, request: Request<K>, options?: CallOptions): Promise<Response<K>>;
   /** Events until the server ends the stream; throws a HoldfastError when it breaks. Leaving the loop cancels. */
@@ -44,50 +45,55 @@ export interface Connection {
   close(): void;
 }
 
-/** @param socket value of --socket or HOLDFAST_SOCKET, see chooseSocket */
-export async function connect(socket: string | undefined): Promise<Connection> {
-  const socketPath = await chooseSocket(socket);
-  const grpc = require('@grpc/grpc-js') as typeof Grpc;
+/** @throws HoldfastError as chooseTarget */
+export async function connect(options: TargetOptions): Promise<Connection> {
+  const target = await chooseTarget(options);
   const generated = require('../../proto/gen/holdfast/v1/coordinator') as typeof Generated;
   const { fromGrpcError } = require('../../core/rpc/errors') as typeof Rpc;
   const { MAX_MESSAGE_BYTES } = require('../../core/rpc/channel') as typeof Channel;
 
-  const client = new generated.CoordinatorServiceClient(
-    `unix:${socketPath}`,
-    grpc.credentials.createInsecure(),
-    {
-      // All jobs of a large cluster are more than the library takes by itself.
-      'grpc.max_receive_message_length': MAX_MESSAGE_BYTES,
-      // An agent that restarts is back within seconds; the default pause grows to two minutes.
-      'grpc.initial_reconnect_backoff_ms': 100,
-      'grpc.max_reconnect_backoff_ms': 2000,
-    },
-  );
+  const client = new generated.CoordinatorServiceClient(target.address, target.credentials, {
+    ...target.channel,
+    // All jobs of a large cluster are more than the library takes by itself.
+    'grpc.max_receive_message_length': MAX_MESSAGE_BYTES,
+    // An agent that restarts is back within seconds; the default pause grows to two minutes.
+    'grpc.initial_reconnect_backoff_ms': 100,
+    'grpc.max_reconnect_backoff_ms': 2000,
+  });
 
+  const {
+    export: exportMethod,
+    import: importMethod,
+    watch: watchMethod,
+  } = generated.CoordinatorServiceService;
   return {
-    socketPath,
-    call: (name, request, options) =>
-      new Promise((resolve, reject) => {
-        const method = generated.CoordinatorServiceService[name] as unknown as Grpc.MethodDefinition<
-          Request<typeof name>,
-          Response<typeof name>
-        >;
-        const deadline = Date.now() + (options?.timeoutMs ?? CALL_TIMEOUT_MS);
+    socketPath: target.socketPath,
+    call: async (name, request, options) => {
+      const method = generated.CoordinatorServiceService[name] as unknown as Grpc.MethodDefinition<
+        Request<typeof name>,
+        Response<typeof name>
+      >;
+      const metadata = await target.metadataFor(method.path, method.requestSerialize(request));
+      const deadline = Date.now() + (options?.timeoutMs ?? CALL_TIMEOUT_MS);
+      return new Promise((resolve, reject) => {
         client.makeUnaryRequest(
           method.path,
           method.requestSerialize,
           method.responseDeserialize,
           request,
-          new grpc.Metadata(),
+          metadata,
           { deadline },
           (error, response) => {
             if (error || response === undefined) reject(fromGrpcError(error));
             else resolve(response);
           },
         );
-      }),
+      });
+    },
     async *export(ckptId) {
-      const stream = client.export({ ckptId });
+      const request = { ckptId };
+      const encoded = exportMethod.requestSerialize(request);
+      const stream = client.export(request, await target.metadataFor(exportMethod.path, encoded));
       try {
         for await (const part of stream) yield part as ExportResponse;
       } catch (error) {
@@ -96,9 +102,11 @@ export async function connect(socket: string | undefined): Promise<Connection> {
         stream.cancel();
       }
     },
-    import: (source) => upload(client, source, fromGrpcError),
+    import: async (source) =>
+      upload(client, await target.metadataFor(importMethod.path, null), source, fromGrpcError),
     async *watch(subject, signal) {
-      const stream = client.watch({ subject });
+      const encoded = watchMethod.requestSerialize({ subject });
+      const stream = client.watch({ subject }, await target.metadataFor(watchMethod.path, encoded));
       const cancel = () => stream.cancel();
       signal?.addEventListener('abort', cancel);
       try {

@@ -1,5 +1,5 @@
 /** A stream of bytes to the coordinator, no faster than it is taken. */
-import type { ServiceError } from '@grpc/grpc-js';
+import type { Metadata, ServiceError } from '@grpc/grpc-js';
 import type { HoldfastError } from '../../core/errors';
 import type { CoordinatorServiceClient, ImportResponse } from '../../proto/gen/holdfast/v1/coordinator';
 
@@ -12,6 +12,7 @@ const PIECE_BYTES = 256 * 1024;
  */
 export async function upload(
   client: CoordinatorServiceClient,
+  metadata: Metadata,
   source: AsyncIterable<Uint8Array>,
   fromGrpcError: (error: unknown) => HoldfastError,
 ): Promise<ImportResponse> {
@@ -19,7 +20,7 @@ export async function upload(
   let hasAnswer = false;
   let onAnswer: () => void = () => undefined;
   const answer = new Promise<ImportResponse>((resolve, reject) => {
-    call = client.import((error: ServiceError | null, response) => {
+    call = client.import(metadata, (error: ServiceError | null, response) => {
       hasAnswer = true;
       onAnswer();
       if (error) reject(fromGrpcError(error));

@@ -39,8 +39,11 @@ async function coordinator({ json = false }: JsonOption, command: Command): Prom
     configurationOf(command, COORDINATOR_PART) as unknown as CoordinatorOptions.CoordinatorOptionsInput;
   await runDaemon(
     () => startCoordinator(read(), { peerCredentials }),
-    ({ address, metricsAddress, toolsSocket }) => {
-      const fields = { address, socket: toolsSocket, metrics: metricsAddress ?? null };
+    ({ address, metricsAddress, mungeAddress, toolsSocket }) => {
+      const fields = {
+        ...{ address, socket: toolsSocket, metrics: metricsAddress ?? null },
+        munge: mungeAddress ?? null,
+      };
       announce('ready', `the coordinator listens on ${address}`, fields, json);
     },
     read,
@@ -76,6 +79,12 @@ export function addCoordinator(program: Command): void {
       'UNIX socket for local tools (default: /run/holdfast/coordinator.sock)',
       parsePath,
     )
+    .option(
+      '--munge-listen <host:port>',
+      'address for tools with MUNGE credentials (default: none)',
+      parseHostPort,
+    )
+    .option('--munge-socket <path>', "munged's (default: MUNGE's own)", parsePath)
     .addOption(
       new Option('--lease <duration>', 'how long a silent node counts as alive (default: 10s)')
         .env('HOLDFAST_LEASE')

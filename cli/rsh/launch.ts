@@ -18,7 +18,7 @@ export async function launchMember(words: readonly string[], environment = proce
       'start the launcher with `holdfast run`',
     );
   }
-  const connection = await connect(environment.HOLDFAST_SOCKET);
+  const connection = await connect({ socket: environment.HOLDFAST_SOCKET });
   try {
     const given = Object.entries(environment).filter(
       (entry): entry is [string, string] => entry[1] !== undefined,

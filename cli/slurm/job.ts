@@ -18,6 +18,7 @@ import { withSlurmOptions } from './options';
 import { newOutput, resumedOutput, type SeatedOutput } from './output';
 import { patiently } from './patience';
 import { requeue } from './requeue';
+import { agentSocket } from './seat';
 import { type StopWatch, watchStops } from './stops';
 
 export interface SeatedCommand {
@@ -65,7 +66,7 @@ export async function runSeated(
     reporter.job(answer.operation ? 'restarted' : 'submitted', await fetchJob(connection, job.id));
     const ended = await attach(connection, job.id, output.file, output.reporting(reporter));
     reporter.job('ended', ended);
-    return await conclude(ended, slurm, { canRequeue, stops, reporter, socketPath: connection.socketPath });
+    return await conclude(ended, slurm, { canRequeue, stops, reporter, socketPath: agentSocket(connection) });
   } catch (error) {
     // Nobody writes there.
     fresh.removeIfEmpty();

@@ -7,7 +7,7 @@ import { takeAllocation } from './allocation';
 import { commandKey, type SlurmEnvironment } from './environment';
 import { runSeated } from './job';
 import { detectLauncher, launcherCommand, launcherVariables } from './launcher';
-import { takeSeat } from './seat';
+import { agentSocket, takeSeat } from './seat';
 
 /** Returns the exit code. */
 export async function mpirunInSlurm(
@@ -20,7 +20,7 @@ export async function mpirunInSlurm(
   const hosts = names.map((name, i) => ({ name, slots: slurm.tasksPerNode[i] ?? 1 }));
   return withConnection(options, async (connection) => {
     let heed: (signal: number) => void = () => undefined;
-    const seats = await takeSeats(connection.socketPath, slurm, (signal) => heed(signal));
+    const seats = await takeSeats(agentSocket(connection), slurm, (signal) => heed(signal));
     try {
       const command = {
         argv: launcherCommand(launcher, options.mpirun, args, hosts),

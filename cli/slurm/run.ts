@@ -6,7 +6,7 @@ import type { RunOptions } from '../run/options';
 import { commandKey, type SlurmEnvironment } from './environment';
 import { runSeated } from './job';
 import { refuseLauncher, refuseOptions } from './refuse';
-import { takeSeat } from './seat';
+import { agentSocket, takeSeat } from './seat';
 
 /** Returns the exit code. */
 export async function runInSlurm(
@@ -17,7 +17,7 @@ export async function runInSlurm(
   refuseOptions(options);
   refuseLauncher(argv, slurm);
   return withConnection(options, async (connection) => {
-    const seat = await takeSeat(connection.socketPath, seatOf(slurm));
+    const seat = await takeSeat(agentSocket(connection), seatOf(slurm));
     try {
       const command = {
         argv,

@@ -3,10 +3,18 @@ import type * as Grpc from '@grpc/grpc-js';
 import { HoldfastError } from '../../core/errors';
 import type * as Rpc from '../../core/rpc/errors';
 import type * as Generated from '../../proto/gen/holdfast/v1/agent';
+import type { Connection } from '../client/connection';
 
 const TAKE_MS = 10_000;
 /** An agent that restarts is back within seconds, and has forgotten its seats. */
 const AGAIN_MS = 500;
+
+/** @throws HoldfastError INVALID_ARGUMENT when no agent is called */
+export function agentSocket({ socketPath }: Connection): string {
+  if (socketPath !== null) return socketPath;
+  const message = 'a job in Slurm needs the agent of its node, not a coordinator elsewhere';
+  throw new HoldfastError('INVALID_ARGUMENT', message, 'leave out --coordinator, or give --no-slurm');
+}
 
 export interface HeldSeat {
   /** The agent's name of this node. */

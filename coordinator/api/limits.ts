@@ -11,6 +11,8 @@ const BURST_S = 10;
 const MAX_OPEN_CALLS = 4096;
 /** Refusals of one user that are told, in the audit log: one in this time. */
 const TOLD_EVERY_MS = 1_000;
+/** Refusals of callers that nobody knows, in the audit log. */
+const STRANGERS_PER_S = 10;
 /** Full buckets say nothing that a new one would not. */
 const MAX_BUCKETS = 1_000;
 
@@ -67,16 +69,19 @@ interface Use {
 export class CallLimits {
   readonly #uses = new Map<number, Use>();
   readonly #open = new Map<number, number>();
+  readonly #strangers: TokenBucket;
 
   constructor(
     private readonly rateOf: () => Policies['userRate'],
     private readonly clock: Pick<Clock, 'monotonicMs'>,
     private readonly maxOpen = MAX_OPEN_CALLS,
-  ) {}
+  ) {
+    this.#strangers = new TokenBucket(STRANGERS_PER_S * BURST_S, clock.monotonicMs());
+  }
 
   /**
    * Admins are not limited.
-   * @returns what ends the call
+   * @returns what ends the call; said again it does nothing
    * @throws FloodError LIMIT_EXCEEDED
    */
   begin(caller: Caller, call: Call): () => void {
@@ -90,11 +95,19 @@ export class CallLimits {
     // Those of an MPI launcher: as many at once as the job has nodes.
     if (call !== 'launchMember') this.#take(uid);
     this.#open.set(uid, open + 1);
+    let isOpen = true;
     return () => {
+      if (!isOpen) return;
+      isOpen = false;
       const left = (this.#open.get(uid) ?? 1) - 1;
       if (left > 0) this.#open.set(uid, left);
       else this.#open.delete(uid);
     };
+  }
+
+  /** Whether one more refusal of nobody in particular is told: anybody in the network can have many. */
+  tellsOfStranger(): boolean {
+    return this.#strangers.take(STRANGERS_PER_S, this.clock.monotonicMs()) === 0;
   }
 
   #take(uid: number): void {

@@ -24,9 +24,9 @@ export async function requestCheckpoint(
   if (job.state !== JobState.RUNNING) {
     throw new HoldfastError('WRONG_STATE', `job ${id} is ${job.state}, not running`);
   }
+  requireFewOpen(context, caller, ownerOf(job));
   if (cause !== '' && !(stop && isStopCause(cause)))
     throw new HoldfastError('INVALID_ARGUMENT', `cause ${JSON.stringify(cause)} is none of a stop`);
-  requireFewOpen(context, caller, ownerOf(job));
   return enqueueOperation(context, job, {
     ...{ kind: 'checkpoint', stop, periodic: false, live, drains: '', cause },
     urgency: now ? 'now' : 'high',
@@ -63,7 +63,8 @@ export async function requestRestart(
 function requireFewOpen({ jobs, operations, policies }: Context, caller: Caller, owner: number): void {
   const limit = policies().userOperations;
   if (limit === 0 || hasRole(caller, 'operator')) return;
-  const open = operations.open().filter(({ operation }) => ownerOf(jobs.get(operation.job)) === owner).length;
+  const isOwn = (job: Job | undefined) => job !== undefined && ownerOf(job) === owner;
+  const open = operations.open().filter(({ operation }) => isOwn(jobs.find(operation.job))).length;
   if (open < limit) return;
   const message = `${open} operations of uid ${owner} are open`;
   throw new HoldfastError('LIMIT_EXCEEDED', message, 'wait until some have ended');

@@ -32,8 +32,20 @@ type ServerCall =
   | ServerWritableStream<unknown, unknown>
   | ServerReadableStream<unknown, unknown>;
 
-/** Of one call. @throws HoldfastError UNAUTHENTICATED */
-export type Identify = (call: AuthenticatedCall & { metadata: Metadata }) => Identity;
+export interface IdentifiedCall extends AuthenticatedCall {
+  readonly metadata: Metadata;
+}
+
+/**
+ * Of one call.
+ * @param request its encoded message; null: a stream
+ * @throws HoldfastError UNAUTHENTICATED
+ */
+export type Identify = (
+  call: IdentifiedCall,
+  method: string,
+  request: () => Uint8Array | null,
+) => Identity | Promise<Identity>;
 
 /** What stands before every handler. */
 export type Guard = Pick<Context, 'audit' | 'clock' | 'limits' | 'roles'>;
@@ -66,19 +78,23 @@ function served({ guard, handlers }: Served, via: Via, identify: Identify, name:
       if (entry !== null) tell(guard, entry);
     };
     try {
-      identity = identify(call);
+      const encoded = () =>
+        method.requestStream ? null : method.requestSerialize((call as { request?: unknown }).request);
+      identity = await identify(call, method.path, encoded);
       const caller = { ...identity, role: await guard.roles.of(identity.uid) };
       end = guard.limits.begin(caller, name);
       requireRole(caller, name);
       const handler = handlers(caller)[name] as Handler;
       const response = await handler(argument);
+      // A watch has only begun.
+      if (method.responseStream) whenOver(call as ServerWritableStream<unknown, unknown>, end);
+      else end();
       outcome({ response: response as never });
       return response;
     } catch (thrown) {
-      if (!(thrown instanceof FloodError) || thrown.isTold) outcome({ thrown });
-      throw thrown;
-    } finally {
       end();
+      if (isTold(guard, identity, thrown)) outcome({ thrown });
+      throw thrown;
     }
   };
   const streaming: handleServerStreamingCall<unknown, unknown> = (call) => {
@@ -92,6 +108,17 @@ function served({ guard, handlers }: Served, via: Via, identify: Identify, name:
     );
   };
   return method.responseStream ? streaming : single;
+}
+
+function whenOver(call: ServerWritableStream<unknown, unknown>, end: () => void): void {
+  for (const event of ['finish', 'cancelled', 'error', 'close']) call.once(event, end);
+  if (call.cancelled || call.writableFinished) end();
+}
+
+/** Who makes many calls that are refused does not fill the audit log with them. */
+function isTold({ limits }: Guard, identity: Identity | null, thrown: unknown): boolean {
+  if (thrown instanceof FloodError) return thrown.isTold;
+  return identity !== null || limits.tellsOfStranger();
 }
 
 /** With the user's name, as far as it is known here. */

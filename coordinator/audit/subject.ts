@@ -18,8 +18,8 @@ const nothing = (): Fields => ({});
 export const AUDITED: { readonly [C in Call]: Audited<C> } = {
   submitJob: {
     isAlways: true,
-    of: ({ spec }) => ({ name: spec?.name, nodes: spec?.nodes, asUid: spec?.uid }),
-    result: ({ job }) => ({ job: job?.id, asUid: job?.spec?.uid }),
+    of: ({ spec, resume }) => ({ name: spec?.name, nodes: spec?.nodes, asUid: spec?.uid, resume }),
+    result: ({ job, operation }) => ({ job: job?.id, asUid: job?.spec?.uid, operation }),
   },
   trackProcess: {
     isAlways: true,

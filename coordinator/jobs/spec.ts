@@ -65,6 +65,12 @@ export function checkWishes(spec: JobSpec): JobSpec {
   return spec;
 }
 
+/** Whether checkpoints are taken without anybody asking for each. */
+export function hasSchedule(spec: Partial<JobSpec>): boolean {
+  const { adaptive = false, cron = '', deadlineMs = 0, intervalMs = 0, walltimeMs = 0 } = spec;
+  return adaptive || cron !== '' || intervalMs > 0 || deadlineMs > 0 || walltimeMs > 0;
+}
+
 function checkSlurm(task: SlurmTask): SlurmTask {
   if (!isCluster(task.cluster))
     throw invalid('slurm.cluster', `is no cluster: ${JSON.stringify(task.cluster)}`);
@@ -73,12 +79,6 @@ function checkSlurm(task: SlurmTask): SlurmTask {
   if (!/^[0-9a-f]{1,64}$/.test(task.key)) throw invalid('slurm.key', 'is not hexadecimal');
   if (!/^[0-9a-f-]{0,64}$/.test(task.attempt)) throw invalid('slurm.attempt', 'is not hexadecimal');
   return { ...task, supersededBy: '' };
-}
-
-/** Whether checkpoints are taken without anybody asking for each. */
-export function hasSchedule(spec: Partial<JobSpec>): boolean {
-  const { adaptive = false, cron = '', deadlineMs = 0, intervalMs = 0, walltimeMs = 0 } = spec;
-  return adaptive || cron !== '' || intervalMs > 0 || deadlineMs > 0 || walltimeMs > 0;
 }
 
 /** @throws HoldfastError INVALID_ARGUMENT */

@@ -1,6 +1,27 @@
-/** From a gRPC client method to a promise. */
-import type { Client, ClientUnaryCall, Metadata, ServiceError } from '@grpc/grpc-js';
-import { fromGrpcError } from './errors';
+/** From an async function to a gRPC handler, and from a gRPC client method to a promise. */
+import type {
+  Client,
+  ClientUnaryCall,
+  handleUnaryCall,
+  Metadata,
+  ServerUnaryCall,
+  ServiceError,
+} from '@grpc/grpc-js';
+import { fromGrpcError, toGrpcError } from './errors';
+
+export function unary<Request, Response>(
+  handle: (request: Request, call: ServerUnaryCall<Request, Response>) => Promise<Response>,
+): handleUnaryCall<Request, Response> {
+  return (call, callback) => {
+    // A synchronous throw inside handle must become an answer as well.
+    Promise.resolve()
+      .then(() => handle(call.request, call))
+      .then(
+        (response) => callback(null, response),
+        (thrown) => callback(toGrpcError(thrown)),
+      );
+  };
+}
 
 type UnaryMethod<Request, Response> = (
   request: Request,

@@ -35,7 +35,8 @@ export function addressOptions(host: string): ChannelOptions {
   return isIP(host) === 0 ? {} : { 'grpc.ssl_target_name_override': 'coordinator' };
 }
 
-function checkCoordinator(host: string, certificate: PeerCertificate): Error | undefined {
+/** Whether a certificate is a coordinator's, and for this host; undefined: it is. */
+export function checkCoordinator(host: string, certificate: PeerCertificate): Error | undefined {
   if (roleIn(certificate) !== 'coordinator') {
     return new HoldfastError('UNAUTHENTICATED', `${host} shows a certificate that is not a coordinator's`);
   }

@@ -7,14 +7,14 @@ _holdfast() {
   for ((index = 1; index < COMP_CWORD; index++)); do
     next="${path:+$path }${COMP_WORDS[index]}"
     case "$next" in
-      'run'|'mpirun'|'checkpoint'|'restart'|'jobs'|'checkpoints'|'checkpoints pin'|'checkpoints unpin'|'checkpoints remove'|'info'|'nodes'|'drain'|'undrain'|'kill'|'export'|'import'|'retention'|'retention explain'|'retention set'|'gc'|'usage'|'slurm'|'slurm check'|'slurm install'|'slurm jobs'|'catalog'|'catalog rebuild'|'agent'|'agent check'|'coordinator'|'config'|'config check'|'config show'|'ca'|'ca init'|'ca issue'|'ca rotate'|'ca list'|'rsh'|'completion'|'version') path=$next ;;
+      'run'|'mpirun'|'checkpoint'|'restart'|'jobs'|'checkpoints'|'checkpoints pin'|'checkpoints unpin'|'checkpoints remove'|'info'|'nodes'|'drain'|'undrain'|'kill'|'export'|'import'|'retention'|'retention explain'|'retention set'|'gc'|'usage'|'catalog'|'catalog rebuild'|'agent'|'agent check'|'coordinator'|'config'|'config check'|'config show'|'ca'|'ca init'|'ca issue'|'ca rotate'|'ca list'|'rsh'|'completion'|'version') path=$next ;;
       *) break ;;
     esac
   done
   case "$path" in
     '')
       if [[ $cur == -* ]]; then COMPREPLY=($(compgen -W '--version -V --help -h' -- "$cur")); return; fi
-      COMPREPLY=($(compgen -W 'run mpirun checkpoint restart jobs checkpoints info nodes drain undrain kill export import retention gc usage slurm catalog agent coordinator config ca rsh completion version' -- "$cur")) ;;
+      COMPREPLY=($(compgen -W 'run mpirun checkpoint restart jobs checkpoints info nodes drain undrain kill export import retention gc usage catalog agent coordinator config ca rsh completion version' -- "$cur")) ;;
     'run')
       case "$prev" in
         --name) COMPREPLY=(); return ;;
@@ -33,8 +33,12 @@ _holdfast() {
         --restart) COMPREPLY=($(compgen -W 'never same any' -- "$cur")); return ;;
         --restart-backoff) COMPREPLY=(); return ;;
         --socket) COMPREPLY=($(compgen -f -- "$cur")); return ;;
+        --coordinator) COMPREPLY=(); return ;;
+        --auth) COMPREPLY=(); return ;;
+        --ca) COMPREPLY=($(compgen -f -- "$cur")); return ;;
+        --munge-socket) COMPREPLY=($(compgen -f -- "$cur")); return ;;
       esac
-      if [[ $cur == -* ]]; then COMPREPLY=($(compgen -W '--name --every --cron --time-zone --walltime --deadline --keep --live --max-restarts --output --resume --nodes --node --restart --restart-backoff --no-slurm --detach -d --json --socket --help -h' -- "$cur")); return; fi
+      if [[ $cur == -* ]]; then COMPREPLY=($(compgen -W '--name --every --cron --time-zone --walltime --deadline --keep --live --max-restarts --output --resume --nodes --node --restart --restart-backoff --no-slurm --detach -d --json --socket --coordinator --auth --ca --munge-socket --help -h' -- "$cur")); return; fi
       COMPREPLY=($(compgen -c -- "$cur")) ;;
     'mpirun')
       case "$prev" in
@@ -51,15 +55,23 @@ _holdfast() {
         --resume) COMPREPLY=($(compgen -W "$(_holdfast_ids jobs)" -- "$cur")); return ;;
         --mpirun) COMPREPLY=(); return ;;
         --socket) COMPREPLY=($(compgen -f -- "$cur")); return ;;
+        --coordinator) COMPREPLY=(); return ;;
+        --auth) COMPREPLY=(); return ;;
+        --ca) COMPREPLY=($(compgen -f -- "$cur")); return ;;
+        --munge-socket) COMPREPLY=($(compgen -f -- "$cur")); return ;;
       esac
-      if [[ $cur == -* ]]; then COMPREPLY=($(compgen -W '--name --every --cron --time-zone --walltime --deadline --keep --live --max-restarts --output --resume --mpirun --json --socket --help -h' -- "$cur")); return; fi
+      if [[ $cur == -* ]]; then COMPREPLY=($(compgen -W '--name --every --cron --time-zone --walltime --deadline --keep --live --max-restarts --output --resume --mpirun --json --socket --coordinator --auth --ca --munge-socket --help -h' -- "$cur")); return; fi
       COMPREPLY=() ;;
     'checkpoint')
       case "$prev" in
         --live) COMPREPLY=($(compgen -W 'never auto always' -- "$cur")); return ;;
         --socket) COMPREPLY=($(compgen -f -- "$cur")); return ;;
+        --coordinator) COMPREPLY=(); return ;;
+        --auth) COMPREPLY=(); return ;;
+        --ca) COMPREPLY=($(compgen -f -- "$cur")); return ;;
+        --munge-socket) COMPREPLY=($(compgen -f -- "$cur")); return ;;
       esac
-      if [[ $cur == -* ]]; then COMPREPLY=($(compgen -W '--stop --now --live --json --socket --help -h' -- "$cur")); return; fi
+      if [[ $cur == -* ]]; then COMPREPLY=($(compgen -W '--stop --now --live --json --socket --coordinator --auth --ca --munge-socket --help -h' -- "$cur")); return; fi
       COMPREPLY=($(compgen -W "$(_holdfast_ids jobs)" -- "$cur")) ;;
     'restart')
       case "$prev" in
@@ -68,82 +80,134 @@ _holdfast() {
         --walltime) COMPREPLY=(); return ;;
         --deadline) COMPREPLY=(); return ;;
         --socket) COMPREPLY=($(compgen -f -- "$cur")); return ;;
+        --coordinator) COMPREPLY=(); return ;;
+        --auth) COMPREPLY=(); return ;;
+        --ca) COMPREPLY=($(compgen -f -- "$cur")); return ;;
+        --munge-socket) COMPREPLY=($(compgen -f -- "$cur")); return ;;
       esac
-      if [[ $cur == -* ]]; then COMPREPLY=($(compgen -W '--nodes --output --lazy --walltime --deadline --detach -d --json --socket --help -h' -- "$cur")); return; fi
+      if [[ $cur == -* ]]; then COMPREPLY=($(compgen -W '--nodes --output --lazy --walltime --deadline --detach -d --json --socket --coordinator --auth --ca --munge-socket --help -h' -- "$cur")); return; fi
       COMPREPLY=($(compgen -W "$(_holdfast_ids checkpoints)" -- "$cur"; compgen -W "$(_holdfast_ids jobs)" -- "$cur")) ;;
     'jobs')
       case "$prev" in
         --socket) COMPREPLY=($(compgen -f -- "$cur")); return ;;
+        --coordinator) COMPREPLY=(); return ;;
+        --auth) COMPREPLY=(); return ;;
+        --ca) COMPREPLY=($(compgen -f -- "$cur")); return ;;
+        --munge-socket) COMPREPLY=($(compgen -f -- "$cur")); return ;;
       esac
-      if [[ $cur == -* ]]; then COMPREPLY=($(compgen -W '--all -a --json --socket --help -h' -- "$cur")); return; fi
+      if [[ $cur == -* ]]; then COMPREPLY=($(compgen -W '--all -a --json --socket --coordinator --auth --ca --munge-socket --help -h' -- "$cur")); return; fi
       COMPREPLY=() ;;
     'checkpoints')
       case "$prev" in
         --socket) COMPREPLY=($(compgen -f -- "$cur")); return ;;
+        --coordinator) COMPREPLY=(); return ;;
+        --auth) COMPREPLY=(); return ;;
+        --ca) COMPREPLY=($(compgen -f -- "$cur")); return ;;
+        --munge-socket) COMPREPLY=($(compgen -f -- "$cur")); return ;;
       esac
-      if [[ $cur == -* ]]; then COMPREPLY=($(compgen -W '--json --socket --help -h' -- "$cur")); return; fi
+      if [[ $cur == -* ]]; then COMPREPLY=($(compgen -W '--json --socket --coordinator --auth --ca --munge-socket --help -h' -- "$cur")); return; fi
       COMPREPLY=($(compgen -W 'pin unpin remove' -- "$cur"; compgen -W "$(_holdfast_ids jobs)" -- "$cur")) ;;
     'checkpoints pin')
       case "$prev" in
         --socket) COMPREPLY=($(compgen -f -- "$cur")); return ;;
+        --coordinator) COMPREPLY=(); return ;;
+        --auth) COMPREPLY=(); return ;;
+        --ca) COMPREPLY=($(compgen -f -- "$cur")); return ;;
+        --munge-socket) COMPREPLY=($(compgen -f -- "$cur")); return ;;
       esac
-      if [[ $cur == -* ]]; then COMPREPLY=($(compgen -W '--json --socket --help -h' -- "$cur")); return; fi
+      if [[ $cur == -* ]]; then COMPREPLY=($(compgen -W '--json --socket --coordinator --auth --ca --munge-socket --help -h' -- "$cur")); return; fi
       COMPREPLY=($(compgen -W "$(_holdfast_ids checkpoints)" -- "$cur")) ;;
     'checkpoints unpin')
       case "$prev" in
         --socket) COMPREPLY=($(compgen -f -- "$cur")); return ;;
+        --coordinator) COMPREPLY=(); return ;;
+        --auth) COMPREPLY=(); return ;;
+        --ca) COMPREPLY=($(compgen -f -- "$cur")); return ;;
+        --munge-socket) COMPREPLY=($(compgen -f -- "$cur")); return ;;
       esac
-      if [[ $cur == -* ]]; then COMPREPLY=($(compgen -W '--json --socket --help -h' -- "$cur")); return; fi
+      if [[ $cur == -* ]]; then COMPREPLY=($(compgen -W '--json --socket --coordinator --auth --ca --munge-socket --help -h' -- "$cur")); return; fi
       COMPREPLY=($(compgen -W "$(_holdfast_ids checkpoints)" -- "$cur")) ;;
     'checkpoints remove')
       case "$prev" in
         --socket) COMPREPLY=($(compgen -f -- "$cur")); return ;;
+        --coordinator) COMPREPLY=(); return ;;
+        --auth) COMPREPLY=(); return ;;
+        --ca) COMPREPLY=($(compgen -f -- "$cur")); return ;;
+        --munge-socket) COMPREPLY=($(compgen -f -- "$cur")); return ;;
       esac
-      if [[ $cur == -* ]]; then COMPREPLY=($(compgen -W '--json --socket --help -h' -- "$cur")); return; fi
+      if [[ $cur == -* ]]; then COMPREPLY=($(compgen -W '--json --socket --coordinator --auth --ca --munge-socket --help -h' -- "$cur")); return; fi
       COMPREPLY=($(compgen -W "$(_holdfast_ids checkpoints)" -- "$cur")) ;;
     'info')
       case "$prev" in
         --socket) COMPREPLY=($(compgen -f -- "$cur")); return ;;
+        --coordinator) COMPREPLY=(); return ;;
+        --auth) COMPREPLY=(); return ;;
+        --ca) COMPREPLY=($(compgen -f -- "$cur")); return ;;
+        --munge-socket) COMPREPLY=($(compgen -f -- "$cur")); return ;;
       esac
-      if [[ $cur == -* ]]; then COMPREPLY=($(compgen -W '--json --socket --help -h' -- "$cur")); return; fi
+      if [[ $cur == -* ]]; then COMPREPLY=($(compgen -W '--json --socket --coordinator --auth --ca --munge-socket --help -h' -- "$cur")); return; fi
       COMPREPLY=($(compgen -W "$(_holdfast_ids checkpoints)" -- "$cur"; compgen -W "$(_holdfast_ids jobs)" -- "$cur"; compgen -W "$(_holdfast_ids nodes)" -- "$cur")) ;;
     'nodes')
       case "$prev" in
         --socket) COMPREPLY=($(compgen -f -- "$cur")); return ;;
+        --coordinator) COMPREPLY=(); return ;;
+        --auth) COMPREPLY=(); return ;;
+        --ca) COMPREPLY=($(compgen -f -- "$cur")); return ;;
+        --munge-socket) COMPREPLY=($(compgen -f -- "$cur")); return ;;
       esac
-      if [[ $cur == -* ]]; then COMPREPLY=($(compgen -W '--json --socket --help -h' -- "$cur")); return; fi
+      if [[ $cur == -* ]]; then COMPREPLY=($(compgen -W '--json --socket --coordinator --auth --ca --munge-socket --help -h' -- "$cur")); return; fi
       COMPREPLY=() ;;
     'drain')
       case "$prev" in
         --reason) COMPREPLY=(); return ;;
         --socket) COMPREPLY=($(compgen -f -- "$cur")); return ;;
+        --coordinator) COMPREPLY=(); return ;;
+        --auth) COMPREPLY=(); return ;;
+        --ca) COMPREPLY=($(compgen -f -- "$cur")); return ;;
+        --munge-socket) COMPREPLY=($(compgen -f -- "$cur")); return ;;
       esac
-      if [[ $cur == -* ]]; then COMPREPLY=($(compgen -W '--reason --restart --json --socket --help -h' -- "$cur")); return; fi
+      if [[ $cur == -* ]]; then COMPREPLY=($(compgen -W '--reason --restart --json --socket --coordinator --auth --ca --munge-socket --help -h' -- "$cur")); return; fi
       COMPREPLY=($(compgen -W "$(_holdfast_ids nodes)" -- "$cur")) ;;
     'undrain')
       case "$prev" in
         --socket) COMPREPLY=($(compgen -f -- "$cur")); return ;;
+        --coordinator) COMPREPLY=(); return ;;
+        --auth) COMPREPLY=(); return ;;
+        --ca) COMPREPLY=($(compgen -f -- "$cur")); return ;;
+        --munge-socket) COMPREPLY=($(compgen -f -- "$cur")); return ;;
       esac
-      if [[ $cur == -* ]]; then COMPREPLY=($(compgen -W '--json --socket --help -h' -- "$cur")); return; fi
+      if [[ $cur == -* ]]; then COMPREPLY=($(compgen -W '--json --socket --coordinator --auth --ca --munge-socket --help -h' -- "$cur")); return; fi
       COMPREPLY=($(compgen -W "$(_holdfast_ids nodes)" -- "$cur")) ;;
     'kill')
       case "$prev" in
         -s|--signal) COMPREPLY=($(compgen -W 'TERM INT KILL HUP USR1 USR2 STOP CONT' -- "$cur")); return ;;
         --socket) COMPREPLY=($(compgen -f -- "$cur")); return ;;
+        --coordinator) COMPREPLY=(); return ;;
+        --auth) COMPREPLY=(); return ;;
+        --ca) COMPREPLY=($(compgen -f -- "$cur")); return ;;
+        --munge-socket) COMPREPLY=($(compgen -f -- "$cur")); return ;;
       esac
-      if [[ $cur == -* ]]; then COMPREPLY=($(compgen -W '--signal -s --json --socket --help -h' -- "$cur")); return; fi
+      if [[ $cur == -* ]]; then COMPREPLY=($(compgen -W '--signal -s --json --socket --coordinator --auth --ca --munge-socket --help -h' -- "$cur")); return; fi
       COMPREPLY=($(compgen -W "$(_holdfast_ids jobs)" -- "$cur")) ;;
     'export')
       case "$prev" in
         --socket) COMPREPLY=($(compgen -f -- "$cur")); return ;;
+        --coordinator) COMPREPLY=(); return ;;
+        --auth) COMPREPLY=(); return ;;
+        --ca) COMPREPLY=($(compgen -f -- "$cur")); return ;;
+        --munge-socket) COMPREPLY=($(compgen -f -- "$cur")); return ;;
       esac
-      if [[ $cur == -* ]]; then COMPREPLY=($(compgen -W '--json --socket --help -h' -- "$cur")); return; fi
+      if [[ $cur == -* ]]; then COMPREPLY=($(compgen -W '--json --socket --coordinator --auth --ca --munge-socket --help -h' -- "$cur")); return; fi
       COMPREPLY=($(compgen -W "$(_holdfast_ids checkpoints)" -- "$cur")) ;;
     'import')
       case "$prev" in
         --socket) COMPREPLY=($(compgen -f -- "$cur")); return ;;
+        --coordinator) COMPREPLY=(); return ;;
+        --auth) COMPREPLY=(); return ;;
+        --ca) COMPREPLY=($(compgen -f -- "$cur")); return ;;
+        --munge-socket) COMPREPLY=($(compgen -f -- "$cur")); return ;;
       esac
-      if [[ $cur == -* ]]; then COMPREPLY=($(compgen -W '--json --socket --help -h' -- "$cur")); return; fi
+      if [[ $cur == -* ]]; then COMPREPLY=($(compgen -W '--json --socket --coordinator --auth --ca --munge-socket --help -h' -- "$cur")); return; fi
       COMPREPLY=() ;;
     'retention')
       if [[ $cur == -* ]]; then COMPREPLY=($(compgen -W '--help -h' -- "$cur")); return; fi
@@ -151,48 +215,42 @@ _holdfast() {
     'retention explain')
       case "$prev" in
         --socket) COMPREPLY=($(compgen -f -- "$cur")); return ;;
+        --coordinator) COMPREPLY=(); return ;;
+        --auth) COMPREPLY=(); return ;;
+        --ca) COMPREPLY=($(compgen -f -- "$cur")); return ;;
+        --munge-socket) COMPREPLY=($(compgen -f -- "$cur")); return ;;
       esac
-      if [[ $cur == -* ]]; then COMPREPLY=($(compgen -W '--json --socket --help -h' -- "$cur")); return; fi
+      if [[ $cur == -* ]]; then COMPREPLY=($(compgen -W '--json --socket --coordinator --auth --ca --munge-socket --help -h' -- "$cur")); return; fi
       COMPREPLY=($(compgen -W "$(_holdfast_ids jobs)" -- "$cur")) ;;
     'retention set')
       case "$prev" in
         --socket) COMPREPLY=($(compgen -f -- "$cur")); return ;;
+        --coordinator) COMPREPLY=(); return ;;
+        --auth) COMPREPLY=(); return ;;
+        --ca) COMPREPLY=($(compgen -f -- "$cur")); return ;;
+        --munge-socket) COMPREPLY=($(compgen -f -- "$cur")); return ;;
       esac
-      if [[ $cur == -* ]]; then COMPREPLY=($(compgen -W '--json --socket --help -h' -- "$cur")); return; fi
+      if [[ $cur == -* ]]; then COMPREPLY=($(compgen -W '--json --socket --coordinator --auth --ca --munge-socket --help -h' -- "$cur")); return; fi
       COMPREPLY=($(compgen -W "$(_holdfast_ids jobs)" -- "$cur")) ;;
     'gc')
       case "$prev" in
         --socket) COMPREPLY=($(compgen -f -- "$cur")); return ;;
+        --coordinator) COMPREPLY=(); return ;;
+        --auth) COMPREPLY=(); return ;;
+        --ca) COMPREPLY=($(compgen -f -- "$cur")); return ;;
+        --munge-socket) COMPREPLY=($(compgen -f -- "$cur")); return ;;
       esac
-      if [[ $cur == -* ]]; then COMPREPLY=($(compgen -W '--dry-run -n --json --socket --help -h' -- "$cur")); return; fi
+      if [[ $cur == -* ]]; then COMPREPLY=($(compgen -W '--dry-run -n --json --socket --coordinator --auth --ca --munge-socket --help -h' -- "$cur")); return; fi
       COMPREPLY=($(compgen -W "$(_holdfast_ids jobs)" -- "$cur")) ;;
     'usage')
       case "$prev" in
         --socket) COMPREPLY=($(compgen -f -- "$cur")); return ;;
+        --coordinator) COMPREPLY=(); return ;;
+        --auth) COMPREPLY=(); return ;;
+        --ca) COMPREPLY=($(compgen -f -- "$cur")); return ;;
+        --munge-socket) COMPREPLY=($(compgen -f -- "$cur")); return ;;
       esac
-      if [[ $cur == -* ]]; then COMPREPLY=($(compgen -W '--json --socket --help -h' -- "$cur")); return; fi
-      COMPREPLY=() ;;
-    'slurm')
-      if [[ $cur == -* ]]; then COMPREPLY=($(compgen -W '--help -h' -- "$cur")); return; fi
-      COMPREPLY=($(compgen -W 'check install jobs' -- "$cur")) ;;
-    'slurm check')
-      case "$prev" in
-        --conf) COMPREPLY=($(compgen -f -- "$cur")); return ;;
-        --to) COMPREPLY=($(compgen -d -- "$cur")); return ;;
-      esac
-      if [[ $cur == -* ]]; then COMPREPLY=($(compgen -W '--conf --to --json --help -h' -- "$cur")); return; fi
-      COMPREPLY=() ;;
-    'slurm install')
-      case "$prev" in
-        --to) COMPREPLY=($(compgen -d -- "$cur")); return ;;
-      esac
-      if [[ $cur == -* ]]; then COMPREPLY=($(compgen -W '--to --json --help -h' -- "$cur")); return; fi
-      COMPREPLY=() ;;
-    'slurm jobs')
-      case "$prev" in
-        --socket) COMPREPLY=($(compgen -f -- "$cur")); return ;;
-      esac
-      if [[ $cur == -* ]]; then COMPREPLY=($(compgen -W '--json --socket --help -h' -- "$cur")); return; fi
+      if [[ $cur == -* ]]; then COMPREPLY=($(compgen -W '--json --socket --coordinator --auth --ca --munge-socket --help -h' -- "$cur")); return; fi
       COMPREPLY=() ;;
     'catalog')
       if [[ $cur == -* ]]; then COMPREPLY=($(compgen -W '--help -h' -- "$cur")); return; fi
@@ -200,8 +258,12 @@ _holdfast() {
     'catalog rebuild')
       case "$prev" in
         --socket) COMPREPLY=($(compgen -f -- "$cur")); return ;;
+        --coordinator) COMPREPLY=(); return ;;
+        --auth) COMPREPLY=(); return ;;
+        --ca) COMPREPLY=($(compgen -f -- "$cur")); return ;;
+        --munge-socket) COMPREPLY=($(compgen -f -- "$cur")); return ;;
       esac
-      if [[ $cur == -* ]]; then COMPREPLY=($(compgen -W '--json --socket --help -h' -- "$cur")); return; fi
+      if [[ $cur == -* ]]; then COMPREPLY=($(compgen -W '--json --socket --coordinator --auth --ca --munge-socket --help -h' -- "$cur")); return; fi
       COMPREPLY=() ;;
     'agent')
       case "$prev" in
@@ -245,6 +307,8 @@ _holdfast() {
         --tls) COMPREPLY=($(compgen -d -- "$cur")); return ;;
         --tls-name) COMPREPLY=(); return ;;
         --socket) COMPREPLY=($(compgen -f -- "$cur")); return ;;
+        --munge-listen) COMPREPLY=(); return ;;
+        --munge-socket) COMPREPLY=($(compgen -f -- "$cur")); return ;;
         --lease) COMPREPLY=(); return ;;
         --restart-wait) COMPREPLY=(); return ;;
         --metrics) COMPREPLY=(); return ;;
@@ -262,7 +326,7 @@ _holdfast() {
         --log-level) COMPREPLY=(); return ;;
         --config) COMPREPLY=($(compgen -f -- "$cur")); return ;;
       esac
-      if [[ $cur == -* ]]; then COMPREPLY=($(compgen -W '--listen --state-dir --redis --store --tls --tls-name --insecure-loopback --socket --lease --restart-wait --metrics --max-checkpoints --keep --gc-every --gc-grace --user-quota --audit-log --admins --operators --ckpt-unpriv-allowed --user-rate --user-operations --slurm --log-level --config --json --help -h' -- "$cur")); return; fi
+      if [[ $cur == -* ]]; then COMPREPLY=($(compgen -W '--listen --state-dir --redis --store --tls --tls-name --insecure-loopback --socket --munge-listen --munge-socket --lease --restart-wait --metrics --max-checkpoints --keep --gc-every --gc-grace --user-quota --audit-log --admins --operators --ckpt-unpriv-allowed --user-rate --user-operations --log-level --config --json --help -h' -- "$cur")); return; fi
       COMPREPLY=() ;;
     'config')
       if [[ $cur == -* ]]; then COMPREPLY=($(compgen -W '--help -h' -- "$cur")); return; fi

@@ -18,6 +18,7 @@ util-linux      nsenter
 procps          ps
 iproute2        ip
 nftables        nft
+munge           munge
 tini            tini
 zsh             zsh
 fish            fish

@@ -32,7 +32,7 @@ export class LoadCluster {
       ],
       join(directory, 'coordinator.log'),
     );
-    const cluster = new LoadCluster(directory, coordinator, null, await connect(socket));
+    const cluster = new LoadCluster(directory, coordinator, null, await connect({ socket }));
     try {
       cluster.simulator = await Program.start(
         'test/simulator/main.js',

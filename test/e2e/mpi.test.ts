@@ -2,6 +2,7 @@
 import { Stack } from '../harness/stack';
 import { type Compiler, compileVictim } from '../harness/victims';
 import { Leftovers } from './leftovers';
+import { SecretWatch } from './secrets';
 import {
   Brake,
   checkpoint,
@@ -69,7 +70,10 @@ describe('Open MPI', () => {
   test('over shared memory on one node, restarted on another', async () => {
     const launcher = [...OPEN_MPI, '-n', '2'];
     const job = await started('vader', launcher, launcher, series(), ['node1']);
+    const watch = new SecretWatch(Object.values(stack.storeAccess.environment).map(String));
     await checkpoint(stack, 'node1', job.id);
+    // The store's keys: not in arguments, children, logs or Redis, and not in what is stored.
+    expect(watch.end(stack)).toEqual([]);
     await goesOn(job.output);
     await killJob(stack, 'node1', job.id);
     job.brake.release();

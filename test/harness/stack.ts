@@ -118,7 +118,7 @@ export class Stack {
   async connection(node: string): Promise<Connection> {
     const known = this.connections.get(node);
     if (known) return known;
-    const opened = await connect(this.node(node).path('/run/holdfast/agent.sock'));
+    const opened = await connect({ socket: this.node(node).path('/run/holdfast/agent.sock') });
     this.connections.set(node, opened);
     return opened;
   }

@@ -91,7 +91,7 @@ test('an upload waits for its reader, arrives whole, and its caller is known', a
   async function* source() {
     for (; taken < SENT_BYTES; taken += PIECE.length) yield PIECE;
   }
-  const answer = upload(client, source(), fromGrpcError);
+  const answer = upload(client, new Metadata(), source(), fromGrpcError);
   const ahead = await settled(() => taken);
   expect(ahead).toBeGreaterThan(0);
   expect(ahead).toBeLessThan(IN_FLIGHT_BYTES);
@@ -106,7 +106,7 @@ test('an upload that is refused on the way ends at once, though its source would
   async function* endless() {
     for (;;) yield PIECE;
   }
-  await expect(upload(client, endless(), fromGrpcError)).rejects.toMatchObject({
+  await expect(upload(client, new Metadata(), endless(), fromGrpcError)).rejects.toMatchObject({
     code: 'CORRUPT',
     remedy: 'again',
   });
@@ -115,7 +115,9 @@ test('an upload that is refused on the way ends at once, though its source would
     yield PIECE;
     await new Promise(() => {});
   }
-  await expect(upload(client, stuck(), fromGrpcError)).rejects.toMatchObject({ code: 'CORRUPT' });
+  await expect(upload(client, new Metadata(), stuck(), fromGrpcError)).rejects.toMatchObject({
+    code: 'CORRUPT',
+  });
 });
 
 test('what was sent is not kept until the answer', async () => {
@@ -152,7 +154,7 @@ test('what was sent is not kept until the answer', async () => {
     }
     await collected;
   }
-  const answer = upload(client, source(), fromGrpcError);
+  const answer = upload(client, new Metadata(), source(), fromGrpcError);
   await arrived;
   // A reference that was looked at in this turn of the event loop keeps its target until the next one.
   await turn();
@@ -175,7 +177,7 @@ test('a source that fails cancels the upload at the coordinator', async () => {
     yield PIECE;
     throw new Error('no more');
   }
-  await expect(upload(client, broken(), fromGrpcError)).rejects.toThrow('no more');
+  await expect(upload(client, new Metadata(), broken(), fromGrpcError)).rejects.toThrow('no more');
   await cancelled;
 });
 

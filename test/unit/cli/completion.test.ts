@@ -57,7 +57,7 @@ beforeEach(() => {
 test.each([
   ['holdfast ch', ['checkpoint', 'checkpoints']],
   ['holdfast catalog ', ['rebuild']],
-  ['holdfast jobs --a', ['--all']],
+  ['holdfast jobs --al', ['--all']],
   ['holdfast catalog rebuild --j', ['--json']],
   ['holdfast run --restart ', ['never', 'same', 'any']],
   ['holdfast run --nodes ', ['n1']],
@@ -87,7 +87,7 @@ test('fish offers subcommands, options and ids', async () => {
   const names = (lines: string[]) => lines.map((line) => line.split('\t')[0]).sort();
   expect(names(await inShell('fish', script('holdfast ch')))).toEqual(['checkpoint', 'checkpoints']);
   expect(names(await inShell('fish', script('holdfast kill ')))).toEqual(['j-2', JOB_ID].sort());
-  expect(names(await inShell('fish', script('holdfast jobs --a')))).toEqual(['--all']);
+  expect(names(await inShell('fish', script('holdfast jobs --al')))).toEqual(['--all']);
   expect(names(await inShell('fish', script('holdfast run --restart ')))).toEqual(['any', 'never', 'same']);
 });
 

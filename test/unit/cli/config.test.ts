@@ -42,7 +42,7 @@ test('check tells everything that is wrong, with line, value and remedy', async 
   expect(result.stdout.replaceAll(path, 'FILE')).toBe(
     `coordinator: 1 problem
   FILE:6: unknown setting coordinator.leese
-    remedy: remove it, or choose one of listen, store, redis, state-dir, tls, tls-name, insecure-loopback, socket, lease, restart-wait, max-checkpoints, keep, gc-every, gc-grace, user-quota, audit-log, admins, operators, ckpt-unpriv-allowed, user-rate, user-operations, slurm, metrics, log-level
+    remedy: remove it, or choose one of listen, store, redis, state-dir, tls, tls-name, insecure-loopback, socket, munge-listen, munge-socket, lease, restart-wait, max-checkpoints, keep, gc-every, gc-grace, user-quota, audit-log, admins, operators, ckpt-unpriv-allowed, user-rate, user-operations, slurm, metrics, log-level
 agent: 1 problem
   FILE:2: agent.nice: "many" is not a count
     remedy: write a whole number from 0 to 1000000
@@ -77,6 +77,8 @@ test('show has every setting with its source, and no password', async () => {
     'tls-name  -  default  at restart',
     'insecure-loopback  false  default  at restart',
     'socket  /run/holdfast/coordinator.sock  default  at restart',
+    'munge-listen  -  default  at restart',
+    'munge-socket  -  default  at restart',
     'lease  90s  FILE:6  at restart',
     'restart-wait  10m  default  at SIGHUP',
     'max-checkpoints  16  default  at SIGHUP',

@@ -1,13 +1,10 @@
 /** How much of the coordinator one user may take. */
+import { once } from 'node:events';
 import { mkdtemp, rm } from 'node:fs/promises';
 import { connect, type Socket } from 'node:net';
 import { join } from 'node:path';
 import { CallLimits, TokenBucket } from '../../../coordinator/api/limits';
-import { serveTools, service } from '../../../core/rpc/tools';
-import {
-  type CoordinatorServiceServer,
-  CoordinatorServiceService,
-} from '../../../proto/gen/holdfast/v1/coordinator';
+import { serveTools } from '../../../core/rpc/tools';
 import { FakeCluster } from './support/cluster';
 import { ManualClock } from './support/manualClock';
 
@@ -53,6 +50,39 @@ test('a user makes so many calls a second; others, admins and launches of member
   expect(refused()).toBeNull();
   rate = 0;
   for (let call = 0; call < 100; call++) expect(refused()).toBeNull();
+});
+
+test('of strangers who are refused ten a second are told', () => {
+  const clock = new ManualClock();
+  const limits = new CallLimits(() => 1, clock);
+  const told = () => Array.from({ length: 200 }, () => limits.tellsOfStranger()).filter(Boolean).length;
+  expect(told()).toBe(100);
+  clock.advance(1000);
+  expect(told()).toBe(10);
+});
+
+test('a watch counts until it is over', async () => {
+  const cluster = await FakeCluster.watched(['n1'], {}, { maxOpenCalls: 2 });
+  const user = cluster.user(1000);
+  const job = await user.submit();
+  const watching = () => {
+    const stream = user.client.watch({ subject: { $case: 'job', value: job.id } }, user.metadata);
+    const first = once(stream, 'data');
+    stream.on('error', () => {});
+    return { stream, first };
+  };
+  const [one, two] = [watching(), watching()];
+  await Promise.all([one.first, two.first]);
+  await expect(user.job(job.id)).rejects.toMatchObject({
+    code: 'LIMIT_EXCEEDED',
+    message: '2 calls of uid 1000 are open',
+  });
+  one.stream.cancel();
+  let found = null;
+  while (found === null) found = await user.job(job.id).catch(() => null);
+  expect(found.id).toBe(job.id);
+  two.stream.cancel();
+  await cluster.stop();
 });
 
 test('a user has so many calls open', () => {
@@ -101,7 +131,7 @@ test('a user has so many connections to a socket; root may always come in', asyn
   const tools = await serveTools({
     ...{ socketPath, node: 'n1', maxConnectionsOfUser: 2 },
     peerCredentials: () => ({ pid: 1, uid, gid: uid }),
-    services: () => [service(CoordinatorServiceService, {} as CoordinatorServiceServer)],
+    services: () => [],
     onError: ({ message }) => errors.push(message),
   });
   /** Whether the server keeps the connection: an HTTP/2 server speaks first. */

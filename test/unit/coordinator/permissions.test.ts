@@ -73,13 +73,13 @@ const PROBES: Readonly<Record<Exclude<Call, 'listNodes'>, Probe>> = {
     (await invoke(client, client.listCheckpoints, { job }, { metadata })).checkpoints,
   getCheckpoint: ({ client, metadata }) => invoke(client, client.getCheckpoint, { ckptId }, { metadata }),
   checkpoint: (user) => user.checkpoint(job),
+  changeDeadline: ({ client, metadata }) =>
+    invoke(client, client.changeDeadline, { job, deadlineMs: 1 }, { metadata }),
   restart: ({ client, metadata }) => {
     const source = { $case: 'ckptId', value: ckptId } as const;
     const request = { source, nodes: ['../wrong'], outputPath: '', lazy: false, ...NO_END };
     return invoke(client, client.restart, request, { metadata });
   },
-  changeDeadline: ({ client, metadata }) =>
-    invoke(client, client.changeDeadline, { job, deadlineMs: 0 }, { metadata }),
   getOperation: ({ client, metadata }) => invoke(client, client.getOperation, { operation }, { metadata }),
   watch: async (user) => {
     for (const subject of [
@@ -146,24 +146,9 @@ const refusal = (call: string): Outcome => {
 };
 
 const OF_OPERATORS: ReadonlySet<string> = new Set<Call>([
-  ...([
-    'listJobs',
-    'getJob',
-    'killJob',
-    'listCheckpoints',
-    'getCheckpoint',
-    'checkpoint',
-    'changeDeadline',
-  ] as const),
-  ...([
-    'getOperation',
-    'watch',
-    'explainRetention',
-    'getUsage',
-    'drain',
-    'undrain',
-    'listSlurmJobs',
-  ] as const),
+  ...(['listJobs', 'getJob', 'killJob', 'listCheckpoints', 'getCheckpoint', 'checkpoint'] as const),
+  ...(['changeDeadline', 'getOperation', 'watch', 'explainRetention', 'getUsage'] as const),
+  ...(['drain', 'undrain', 'listSlurmJobs'] as const),
 ]);
 
 // Nodes are nobody's.

@@ -2,8 +2,10 @@
 import { type ChildProcess, spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { mkdtempSync, rmSync } from 'node:fs';
+import { readdir, readFile } from 'node:fs/promises';
 import { createServer, type Server } from 'node:http';
 import type { AddressInfo } from 'node:net';
+import { join } from 'node:path';
 import { Redis } from 'ioredis';
 import { startCoordinator } from '../../../coordinator/main';
 import { openLog } from '../../../core/log';
@@ -14,6 +16,7 @@ import { scrape } from './support/scrape';
 
 const PASSWORD = 'hunter2-of-redis';
 const TOKEN = 'token-of-the-collector';
+const S3_SECRET = 'secret-of-the-store';
 
 let directory: string;
 let redis: ChildProcess;
@@ -65,6 +68,13 @@ afterEach(async () => {
   rmSync(directory, { recursive: true });
 });
 
+/** The contents of all files below a directory. */
+async function everythingIn(place: string): Promise<string[]> {
+  const entries = await readdir(place, { recursive: true, withFileTypes: true });
+  const files = entries.filter((entry) => entry.isFile());
+  return Promise.all(files.map(({ parentPath, name }) => readFile(join(parentPath, name), 'latin1')));
+}
+
 test('the password of Redis and the header of the collector are used, and seen nowhere', async () => {
   const { port } = collector.address() as AddressInfo;
   const log: string[] = [];
@@ -76,6 +86,8 @@ test('the password of Redis and the header of the collector are used, and seen n
       OTEL_EXPORTER_OTLP_ENDPOINT: `http://127.0.0.1:${port}`,
       OTEL_EXPORTER_OTLP_HEADERS: `authorization=${TOKEN}`,
       OTEL_BSP_SCHEDULE_DELAY: '10',
+      HOLDFAST_S3_ACCESS_KEY: 'access',
+      HOLDFAST_S3_SECRET_KEY: S3_SECRET,
     },
     (text) => log.push(text),
   );
@@ -87,8 +99,13 @@ test('the password of Redis and the header of the collector are used, and seen n
   await user.checkpoint(job.id);
   await isExported;
   const { text } = await scrape(metrics);
+  const written = [...(await everythingIn(cluster.directory)), ...(await everythingIn(directory))];
   await cluster.stop();
 
+  // Its state, its store with the manifest, and the file of the site's Redis.
+  expect(written.some((text) => text.includes('holdfast-manifest'))).toBe(true);
+  expect(written.some((text) => text.includes(job.id))).toBe(true);
+  for (const secret of [PASSWORD, TOKEN, S3_SECRET]) expect(written.join()).not.toContain(secret);
   expect(new Set(received.map(({ authorization }) => authorization))).toEqual(new Set([TOKEN]));
   const traces = received.map(({ body }) => body).join('\n');
   expect(traces).toContain('holdfast-coordinator');
@@ -96,6 +113,7 @@ test('the password of Redis and the header of the collector are used, and seen n
   for (const shown of [log.join(''), text, traces]) {
     expect(shown).not.toContain(PASSWORD);
     expect(shown).not.toContain(TOKEN);
+    expect(shown).not.toContain(S3_SECRET);
   }
 });
 
