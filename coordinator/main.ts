@@ -157,6 +157,7 @@ export async function startCoordinator(
     ...(options.slurm ? [followSlurm(context)] : []),
   ];
   telemetry.setReady(true);
+  void context.roles.warnOfUnknown();
   log.info(
     {
       address: server.address,
@@ -178,6 +179,7 @@ export async function startCoordinator(
       log.level = options.logLevel;
       context.gate.admit();
       context.audit.reopen();
+      void context.roles.warnOfUnknown();
       void certificateWatch?.look();
       log.info({ reloaded: change.reloaded, needRestart }, 'configuration read again');
     },

@@ -54,7 +54,8 @@ export function coordinatorHandlers(context: Context, caller: Caller): Handlers 
       return { job: await submitJob(context, caller, spec), operation: '', completedEarlier: false };
     },
     trackProcess: async (request) => {
-      if (hasSchedule(request)) requirePrivilege(caller, 'schedule', context.policies().unprivilegedAllowed);
+      // There is nothing else that it is good for.
+      requirePrivilege(caller, 'checkpoint', context.policies().unprivilegedAllowed);
       return { job: await trackProcess(context, caller, request) };
     },
     launchMember: async (request) => {

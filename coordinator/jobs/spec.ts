@@ -66,8 +66,8 @@ export function checkWishes(spec: JobSpec): JobSpec {
 }
 
 /** Whether checkpoints are taken without anybody asking for each. */
-export function hasSchedule(spec: Partial<JobSpec>): boolean {
-  const { adaptive = false, cron = '', deadlineMs = 0, intervalMs = 0, walltimeMs = 0 } = spec;
+export function hasSchedule(spec: JobSpec): boolean {
+  const { adaptive, cron, deadlineMs, intervalMs, walltimeMs } = spec;
   return adaptive || cron !== '' || intervalMs > 0 || deadlineMs > 0 || walltimeMs > 0;
 }
 
