@@ -36,6 +36,7 @@ import { Connection } from './session/connection';
 import { type CoordinatorClients, Coordinators } from './session/coordinators';
 import { Dispatcher } from './session/dispatcher';
 import { SessionPriority } from './sessionPriority';
+import { openSlurm } from './slurm/service';
 import { sweep } from './sweep';
 import { Telemetry } from './telemetry/telemetry';
 import { Trees } from './trees';
@@ -171,6 +172,10 @@ export async function startAgent(input: AgentOptionsInput): Promise<Agent> {
     },
     onError: (error) => log.warn({ err: error }, 'local connection refused'),
   });
+  const slurm = await openSlurm({
+    ...{ node: options.node, runDirectory: options.runDirectory },
+    ...{ client: () => coordinators.users, peerCredentials, log },
+  });
   connection.open();
   trees.watch((end) => {
     context.lazyTrees.forget(end.tree);
@@ -208,6 +213,7 @@ export async function startAgent(input: AgentOptionsInput): Promise<Agent> {
       connection.close();
       certificateWatch?.close();
       await tools.close();
+      await slurm.close();
       trees.close();
       await store.close();
       await telemetry.close();

@@ -24,6 +24,7 @@ import type * as Restart from './commands/restart';
 import type * as Retention from './commands/retention';
 import type * as Rsh from './commands/rsh';
 import type * as Run from './commands/run';
+import type * as Slurm from './commands/slurm';
 import type * as Undrain from './commands/undrain';
 import type * as Usage from './commands/usage';
 import type * as Version from './commands/version';
@@ -47,6 +48,7 @@ const COMMANDS: Readonly<Record<string, () => (program: Command) => void>> = {
   retention: () => (require('./commands/retention') as typeof Retention).addRetention,
   gc: () => (require('./commands/gc') as typeof Gc).addGc,
   usage: () => (require('./commands/usage') as typeof Usage).addUsage,
+  slurm: () => (require('./commands/slurm') as typeof Slurm).addSlurm,
   catalog: () => (require('./commands/catalog') as typeof Catalog).addCatalog,
   agent: () => (require('./commands/agent') as typeof Agent).addAgent,
   coordinator: () => (require('./commands/coordinator') as typeof Coordinator).addCoordinator,

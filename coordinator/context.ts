@@ -15,6 +15,7 @@ import type { Queues } from './queues/queues';
 import type { UsageTable } from './retention/usage';
 import type { ScheduleTable } from './schedule/table';
 import type { Fleet } from './sessions/fleet';
+import type { SlurmRecords } from './slurm/records';
 import type { Counters } from './state/counters';
 import type { Decisions } from './state/decisions';
 import type { Drains } from './state/drains';
@@ -48,6 +49,7 @@ export interface Context {
   readonly failures: FailureTally;
   readonly decisions: Decisions;
   readonly drains: Drains;
+  readonly slurm: SlurmRecords;
   readonly transfers: Transfers;
   readonly gathering: Gathering;
   /** As of now. */

@@ -37,6 +37,8 @@ import { tick } from './schedule/tick';
 import { Fleet } from './sessions/fleet';
 import { returnMs } from './sessions/leases';
 import { Signal } from './signal';
+import { followSlurm } from './slurm/follow';
+import { SlurmRecords } from './slurm/records';
 import { Counters } from './state/counters';
 import { Decisions } from './state/decisions';
 import { Drains } from './state/drains';
@@ -121,6 +123,7 @@ export class Leader implements Leading {
       followSchedules(context),
       followDrains(context),
       startCollecting(context, options.gcIntervalMs),
+      ...(options.slurm ? [followSlurm(context)] : []),
     );
   }
 
@@ -156,13 +159,14 @@ async function buildContext(site: Site, term: Term, store: Context['store']): Pr
   const catalog = new Catalog(redis, store, jobs, log);
   const { isRebuilt } = await rebuildIfIncomplete({ catalog, counters, jobs, log, redis, store });
   const gathering = await Gathering.begin(redis, clock, { isRebuilt, timeMs: returnMs(options.leaseMs) });
-  const [schedules, drains, failures] = await Promise.all([
+  const [schedules, drains, failures, slurm] = await Promise.all([
     ScheduleTable.load(redis),
     Drains.load(redis),
     FailureTally.load(redis, clock, returnMs(options.leaseMs)),
+    SlurmRecords.load(redis, clock),
   ]);
   return {
-    ...{ clock, log, redis, store, jobs, operations, counters, catalog, schedules, drains, failures },
+    ...{ clock, log, redis, store, jobs, operations, counters, catalog, schedules, drains, failures, slurm },
     leads: () => term.isHeld,
     ...{ audit: site.guard.audit, limits: site.guard.limits, roles: site.guard.roles },
     decisions: new Decisions(redis, clock, log),

@@ -71,6 +71,8 @@ const schema = z
     gcIntervalMs: z.number().int().min(1_000).default(3_600_000),
     /** Stored bytes of one user; 0: no limit. */
     userQuotaBytes: count.default(0),
+    /** Slurm's drained nodes are drained here, too. */
+    slurm: z.boolean().default(false),
     /** A file of JSON lines; absent: lines of the ordinary log. */
     auditLog: absolute.optional(),
     /** Besides root. */
@@ -120,6 +122,7 @@ export const COORDINATOR_SETTINGS = {
   'ckpt-unpriv-allowed': 'unprivilegedAllowed',
   'user-rate': 'userRate',
   'user-operations': 'userOperations',
+  slurm: 'slurm',
   metrics: 'metrics',
   'log-level': 'logLevel',
 } as const satisfies SettingNames<keyof CoordinatorOptionsInput>;

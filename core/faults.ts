@@ -44,6 +44,8 @@ export const FAULT_POINTS = [
   'coordinator.restart.staged',
   'coordinator.restart.barrier',
   'coordinator.restart.resumed',
+  // coordinator, jobs of Slurm
+  'coordinator.slurm.claimed',
   // coordinator, import
   'coordinator.import.recorded',
   'coordinator.import.stored',

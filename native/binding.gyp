@@ -82,6 +82,22 @@
       "ldflags": ["-static"],
     },
     {
+      "target_name": "holdfast-slurm-hook",
+      "type": "executable",
+      "sources": ["programs/slurm_hook.c"],
+      "cflags_c": ["-std=c11"],
+      "ldflags": ["-static"],
+    },
+    # What srun, sbatch and salloc load: its symbols of Slurm come from them.
+    {
+      "target_name": "holdfast-spank",
+      "type": "shared_library",
+      "product_prefix": "",
+      "sources": ["programs/spank.c", "programs/spank_options.c"],
+      "cflags": ["-fPIC"],
+      "cflags_c": ["-std=c11"],
+    },
+    {
       "target_name": "holdfast-lazy",
       "type": "executable",
       "sources": ["programs/complain.c", "programs/lazy.c", "programs/lazy_criu.c"],

@@ -1,7 +1,6 @@
 /** TakeSeat, for one caller of this node: the process is the one that the kernel names, whatever the message says. */
 import type { Logger } from 'pino';
 import { toGrpcError } from '../../core/rpc/errors';
-import { unary } from '../../core/rpc/handlers';
 import type { Identity } from '../../core/rpc/identity';
 import type { SeatServiceServer } from '../../proto/gen/holdfast/v1/agent';
 import { startTicksOf } from '../trees';
@@ -28,10 +27,15 @@ export function seatService(
         call.emit('error', toGrpcError(thrown));
       }
     },
-    requeue: unary(async ({ seat }) => {
-      seats.require(seat, uid);
-      await requeue(seat, { uid, gid }, log);
-      return {};
-    }),
+    requeue: ({ request: { seat } }, callback) => {
+      const work = async () => {
+        seats.require(seat, uid);
+        await requeue(seat, { uid, gid }, log);
+      };
+      work().then(
+        () => callback(null, {}),
+        (thrown) => callback(toGrpcError(thrown)),
+      );
+    },
   };
 }

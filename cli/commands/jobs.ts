@@ -3,8 +3,10 @@ import type { Job } from '../../proto/gen/holdfast/v1/coordinator';
 import { addJson, addSocket, type JsonOption, type SocketOption, withConnection } from '../options';
 import { ellipsize, formatAge, formatCommand } from '../output/format';
 import { type Column, printTable } from '../output/table';
-import { printJson } from '../output/terminal';
-import { fillingText, jobNodes, jobState, viewJob } from '../output/views';
+import { note, printJson } from '../output/terminal';
+import { fillingText, jobNodes, jobState, viewJob, viewSlurmRecord } from '../output/views';
+
+const MAX_NOTES = 10;
 
 interface JobsOptions extends SocketOption, JsonOption {
   readonly all?: boolean;
@@ -42,8 +44,15 @@ function columns(nowMs: number): Column<Job>[] {
 async function jobs(options: JobsOptions): Promise<void> {
   await withConnection(options, async (connection) => {
     const response = await connection.call('listJobs', { all: options.all ?? false });
-    if (options.json) printJson({ jobs: response.jobs.map(viewJob) });
-    else printTable(columns(Date.now()), response.jobs, 'no jobs');
+    const { untracked } = response;
+    if (options.json) {
+      printJson({ jobs: response.jobs.map(viewJob), untracked: untracked.map(viewSlurmRecord) });
+      return;
+    }
+    printTable(columns(Date.now()), response.jobs, 'no jobs');
+    for (const { jobId, node, untracked: why } of untracked.slice(0, MAX_NOTES))
+      note(`Slurm job ${jobId} ran untracked on ${node}: ${why}`);
+    if (untracked.length > MAX_NOTES) note('and more: see `holdfast slurm jobs`');
   });
 }
 

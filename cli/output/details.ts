@@ -2,7 +2,7 @@
 
 import { formatPolicy } from '../../core/retention';
 import type { CheckpointSummary, Decision, Job, Node } from '../../proto/gen/holdfast/v1/coordinator';
-import type { Manifest, NodePart, TreeImage } from '../../proto/gen/holdfast/v1/manifest';
+import type { JobSpec, Manifest, NodePart, TreeImage } from '../../proto/gen/holdfast/v1/manifest';
 import { formatCommand, formatCount, formatDuration, formatSize, formatTime } from './format';
 import { layOut, printFields } from './table';
 import { paint, print } from './terminal';
@@ -34,6 +34,7 @@ export function printJob(job: Job): void {
     ['last generation', job.lastGeneration || 'none'],
     ['incarnation', job.incarnation],
     ['restarts', job.restartCount],
+    ['slurm', slurmText(spec)],
     ['started by', job.tracked ? 'somebody else; tracked' : 'holdfast'],
     ['created', formatTime(job.createdMs)],
     ['ended', formatTime(job.endedMs)],
@@ -41,6 +42,12 @@ export function printJob(job: Job): void {
   ]);
   printTrees(job);
   printDecisions(job);
+}
+
+function slurmText(spec: JobSpec | undefined): string {
+  if (spec?.slurm === undefined) return '';
+  const { cluster, jobId, restartCount } = spec.slurm;
+  return `job ${jobId} of ${cluster}${restartCount > 0 ? `, run ${restartCount + 1}` : ''}`;
 }
 
 function scheduleText({ spec, deadlineMs }: Job): string {

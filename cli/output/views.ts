@@ -11,7 +11,9 @@ import type {
   Node,
   Operation,
   Schedule,
+  SlurmRecord,
 } from '../../proto/gen/holdfast/v1/coordinator';
+import type { SlurmTask } from '../../proto/gen/holdfast/v1/manifest';
 import { formatTime } from './format';
 import { viewPolicy } from './retention';
 
@@ -64,6 +66,10 @@ function viewSchedule({ dueMs, startMs, kind, reason }: Schedule) {
   return { dueMs, startMs, kind, reason };
 }
 
+function viewSlurm({ cluster, jobId, restartCount }: SlurmTask) {
+  return { cluster, jobId, restartCount };
+}
+
 export function viewJob(job: Job) {
   return {
     id: job.id,
@@ -95,6 +101,8 @@ export function viewJob(job: Job) {
     filling: job.filling.map(({ node, treeId, residentBytes, totalBytes, storeUnavailableSinceMs }) => {
       return { node, treeId, residentBytes, totalBytes, storeUnavailableSinceMs };
     }),
+    slurm: job.spec?.slurm ? viewSlurm(job.spec.slurm) : null,
+    stopCause: job.stopCause,
     tracked: job.tracked,
     createdMs: job.createdMs,
     endedMs: job.endedMs,
@@ -155,5 +163,26 @@ export function viewOperation(operation: Operation) {
     trees: operation.trees.map(({ treeId, node, rootPid, main }) => ({ treeId, node, rootPid, main })),
     startedMs: operation.startedMs,
     endedMs: operation.endedMs,
+  };
+}
+
+export function viewSlurmRecord(record: SlurmRecord) {
+  const {
+    cluster,
+    jobId,
+    restartCount,
+    node,
+    uid,
+    user,
+    nodeList,
+    registeredMs,
+    endedMs,
+    heardMs,
+    untracked,
+  } = record;
+  return {
+    ...{ cluster, jobId, restartCount, node, uid, user, nodeList, heardMs, untracked },
+    registeredMs: registeredMs || null,
+    endedMs: endedMs || null,
   };
 }

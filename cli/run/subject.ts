@@ -2,7 +2,7 @@
 
 import { hostname } from 'node:os';
 import { HoldfastError } from '../../core/errors';
-import type { Job } from '../../proto/gen/holdfast/v1/coordinator';
+import { type Job, TrackProcessRequest } from '../../proto/gen/holdfast/v1/coordinator';
 import type { Connection } from '../client/connection';
 import { hasEnded } from '../output/views';
 
@@ -39,7 +39,7 @@ async function trackPid(connection: Connection, pid: number): Promise<string> {
   if (known) return known.id;
   // Empty: the agent behind the socket knows its own name better than we do.
   const node = nodes.length === 1 ? (nodes[0] ?? '') : '';
-  const { job } = await connection.call('trackProcess', { node, pid });
+  const { job } = await connection.call('trackProcess', TrackProcessRequest.fromPartial({ node, pid }));
   if (!job) throw new HoldfastError('INTERNAL', `process ${pid} was tracked but no job was named`);
   return job.id;
 }

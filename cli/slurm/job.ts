@@ -14,6 +14,7 @@ import type { JobOptions } from '../run/options';
 import { jsonReporter, plainReporter, type Reporter } from '../run/reporter';
 import { buildSchedule, buildSpec, thisCaller } from '../run/spec';
 import { type SlurmEnvironment, slurmTask } from './environment';
+import { withSlurmOptions } from './options';
 import { newOutput, resumedOutput, type SeatedOutput } from './output';
 import { patiently } from './patience';
 import { requeue } from './requeue';
@@ -38,9 +39,10 @@ const DEFAULT_REQUEUES = 100;
 export async function runSeated(
   connection: Connection,
   command: SeatedCommand,
-  options: JobOptions,
+  given: JobOptions,
   slurm: SlurmEnvironment,
 ): Promise<number> {
+  const options = withSlurmOptions(given, command.environment);
   const reporter = options.json ? jsonReporter() : plainReporter();
   const state = await stateOf(slurm, reporter);
   const canRequeue =

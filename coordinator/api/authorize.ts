@@ -52,6 +52,9 @@ export const RULES: Readonly<Record<Action, Rule>> = {
   removeCheckpoint: rule('user', 'admin'),
   drain: rule('operator', 'operator'),
   undrain: rule('operator', 'operator'),
+  // The agents, as their node's root.
+  reportSlurmJobs: rule('admin', 'admin'),
+  listSlurmJobs: rule('user', 'operator'),
 };
 
 export function hasRole({ role }: Caller, least: Role): boolean {

@@ -9,6 +9,7 @@ import { submitJob, trackProcess } from '../jobs/launch';
 import { launchMember } from '../jobs/members';
 import { checkSpec, hasSchedule } from '../jobs/spec';
 import { changeDeadline } from '../schedule/deadline';
+import { ofNode } from '../slurm/records';
 import { submitSlurmJob } from '../slurm/submit';
 import { isEnded } from '../state/jobs';
 import {
@@ -64,7 +65,8 @@ export function coordinatorHandlers(context: Context, caller: Caller): Handlers 
     listJobs: async ({ all }) => {
       const isShown = (job: Job) => mayAct(caller, 'listJobs', ownerOf(job)) && (all || !isEnded(job));
       const visible = jobs.all().filter(isShown);
-      return { jobs: visible.sort((a, b) => (a.id < b.id ? -1 : 1)).map(withNews) };
+      const untracked = context.slurm.untracked().filter(({ uid }) => mayAct(caller, 'listJobs', uid));
+      return { jobs: visible.sort((a, b) => (a.id < b.id ? -1 : 1)).map(withNews), untracked };
     },
     getJob: async ({ job: id }) => {
       const job = requireJob(caller, 'getJob', jobs.get(id));
@@ -102,6 +104,13 @@ export function coordinatorHandlers(context: Context, caller: Caller): Handlers 
       await undrainNode(context, node);
       return {};
     },
+    reportSlurmJobs: async ({ records }) => {
+      await context.slurm.put(ofNode(records, caller.node));
+      return {};
+    },
+    listSlurmJobs: async () => ({
+      records: context.slurm.all().filter(({ uid }) => mayAct(caller, 'listSlurmJobs', uid)),
+    }),
     export: (call) => exportCheckpoint(context, caller, call),
     explainRetention: ({ job }) => explainRetention(context, caller, job),
     setRetention: (request) => setRetention(context, caller, request),

@@ -73,4 +73,6 @@ export const AUDITED: { readonly [C in Call]: Audited<C> } = {
     result: ({ operations }) => ({ operations }),
   },
   undrain: { isAlways: true, of: ({ node }) => ({ targetNode: node }) },
+  reportSlurmJobs: { isAlways: false, of: ({ records }) => ({ count: records.length }) },
+  listSlurmJobs: { isAlways: false, of: nothing },
 };

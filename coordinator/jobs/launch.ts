@@ -2,13 +2,13 @@
 import { HoldfastError, toHoldfastError } from '../../core/errors';
 import { isNodeName, newJobId, requireName } from '../../core/ids';
 import type { TreeStarted } from '../../proto/gen/holdfast/v1/agent';
-import { type Job, JobState } from '../../proto/gen/holdfast/v1/coordinator';
+import { type Job, JobState, type TrackProcessRequest } from '../../proto/gen/holdfast/v1/coordinator';
 import { JobSpec } from '../../proto/gen/holdfast/v1/manifest';
 import { type Caller, hasRole, RULES } from '../api/authorize';
 import type { Context } from '../context';
 import { TIMEOUTS_MS } from '../timeouts';
 import { killTrees } from './kill';
-import { deadlineOf } from './spec';
+import { checkWishes, deadlineOf } from './spec';
 
 const MAIN = 'main';
 
@@ -31,7 +31,7 @@ export async function submitJob(context: Context, caller: Caller, spec: JobSpec)
 export async function trackProcess(
   context: Context,
   caller: Caller,
-  request: { node: string; pid: number },
+  request: TrackProcessRequest,
 ): Promise<Job> {
   const isCallersNode = request.node === '' || request.node === caller.node;
   const node = requireAlive(context, request.node || caller.node || undefined);
@@ -40,7 +40,10 @@ export async function trackProcess(
   if (pid < 1)
     throw new HoldfastError('INVALID_ARGUMENT', `pid ${request.pid} names no process on node ${node}`);
   const actsForAll = hasRole(caller, RULES.trackProcess.others);
-  const spec = JobSpec.fromPartial({ uid: caller.uid, gid: caller.gid, nodes: [node] });
+  const { adaptive, intervalMs, name, retention } = request;
+  const owner = { uid: caller.uid, gid: caller.gid };
+  const wishes = { name, adaptive, intervalMs, retention };
+  const spec = checkWishes(JobSpec.fromPartial({ ...owner, ...wishes, nodes: [node] }));
   const job = await createJob(context, node, spec, true);
   const value = { treeId: MAIN, pid, callerUid: actsForAll ? 0 : caller.uid, incarnation: job.incarnation };
   return begin(context, job, async (target, scope) => {

@@ -33,6 +33,24 @@ export function checkSpec(spec: JobSpec | undefined, caller: Caller, nowMs: numb
   checkPath('working_directory', spec.workingDirectory, true);
   checkPath('output_path', spec.outputPath, false);
   for (const node of spec.nodes) requireName('node name', node, isNodeName);
+  checkWishes(spec);
+  checkEnd(spec, nowMs);
+  checkTime('restart_backoff_ms', spec.restartBackoffMs);
+  if (spec.maxRestarts < 0) throw invalid('max_restarts', 'is negative');
+  if (spec.restartPolicy === RestartPolicy.UNRECOGNIZED) throw invalid('restart_policy', 'is unknown');
+  const maxRestarts = spec.maxRestarts || DEFAULT_MAX_RESTARTS;
+  const checked = { ...spec, ...idsFor(spec, caller), maxRestarts };
+  if (spec.slurm === undefined) return checked;
+  if (spec.nodes.length === 0) throw invalid('nodes', 'of a Slurm job are missing');
+  // Slurm runs its script again (T4).
+  return { ...checked, slurm: checkSlurm(spec.slurm), restartPolicy: RestartPolicy.NEVER };
+}
+
+/**
+ * What a job that is only tracked may ask for as well.
+ * @throws HoldfastError INVALID_ARGUMENT naming the field
+ */
+export function checkWishes(spec: JobSpec): JobSpec {
   if (spec.name.length > MAX_NAME_LENGTH)
     throw invalid('name', `is longer than ${MAX_NAME_LENGTH} characters`);
   if (spec.intervalMs !== 0 && spec.intervalMs < MIN_INTERVAL_MS) {
@@ -43,17 +61,8 @@ export function checkSpec(spec: JobSpec | undefined, caller: Caller, nowMs: numb
   if ([spec.intervalMs > 0, spec.cron !== '', spec.adaptive].filter(Boolean).length > 1) {
     throw invalid('interval_ms', 'was given with another schedule; give one of interval_ms, cron, adaptive');
   }
-  checkEnd(spec, nowMs);
-  checkTime('restart_backoff_ms', spec.restartBackoffMs);
-  if (spec.maxRestarts < 0) throw invalid('max_restarts', 'is negative');
-  if (spec.restartPolicy === RestartPolicy.UNRECOGNIZED) throw invalid('restart_policy', 'is unknown');
   checkRetention(spec.retention);
-  const maxRestarts = spec.maxRestarts || DEFAULT_MAX_RESTARTS;
-  const checked = { ...spec, ...idsFor(spec, caller), maxRestarts };
-  if (spec.slurm === undefined) return checked;
-  if (spec.nodes.length === 0) throw invalid('nodes', 'of a Slurm job are missing');
-  // Slurm runs its script again (T4).
-  return { ...checked, slurm: checkSlurm(spec.slurm), restartPolicy: RestartPolicy.NEVER };
+  return spec;
 }
 
 /** Whether checkpoints are taken without anybody asking for each. */

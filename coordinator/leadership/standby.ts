@@ -14,6 +14,7 @@ import type { Policies } from '../policies';
 import { UsageTable } from '../retention/usage';
 import { ScheduleTable } from '../schedule/table';
 import { Signal } from '../signal';
+import { SlurmRecords } from '../slurm/records';
 import { Decisions } from '../state/decisions';
 import { Drains } from '../state/drains';
 import { JobTable } from '../state/jobs';
@@ -25,7 +26,7 @@ import type { Serving } from './serving';
 
 const READS = [
   ...(['listJobs', 'getJob', 'listNodes', 'listCheckpoints', 'getCheckpoint', 'getOperation'] as const),
-  ...(['explainRetention', 'getUsage'] as const),
+  ...(['explainRetention', 'getUsage', 'listSlurmJobs'] as const),
 ] satisfies Call[];
 
 /** How old an answer may be: one reading of the state serves all calls of that time. */
@@ -73,16 +74,17 @@ export class Standby implements Serving {
   async #load(): Promise<Context> {
     const { store, clock, log, policies } = this.parts;
     const redis = fencedRedis(this.parts.redis, { token: null, onRefused: () => {} });
-    const [jobs, operations, schedules, drains, nodes] = await Promise.all([
+    const [jobs, operations, schedules, drains, slurm, nodes] = await Promise.all([
       JobTable.load(redis),
       OperationTable.load(redis),
       ScheduleTable.load(redis),
       Drains.load(redis),
+      SlurmRecords.load(redis, clock),
       loadNodes(redis),
     ]);
     const sorted = nodes.sort((a, b) => (a.name < b.name ? -1 : 1));
     const context = {
-      ...{ redis, store, clock, log, jobs, operations, schedules, drains, policies },
+      ...{ redis, store, clock, log, jobs, operations, schedules, drains, slurm, policies },
       catalog: new Catalog(redis, store, jobs, log),
       decisions: new Decisions(redis, clock, log),
       usage: new UsageTable(redis),

@@ -3,6 +3,7 @@
  * lock of that Slurm job, and on record before anything is started.
  */
 import { HoldfastError, toHoldfastError } from '../../core/errors';
+import { faultPoint } from '../../core/faults';
 import { type Job, JobState, type SubmitJobResponse } from '../../proto/gen/holdfast/v1/coordinator';
 import type { JobSpec, SlurmTask } from '../../proto/gen/holdfast/v1/manifest';
 import { type Caller, requireJob, requirePrivilege } from '../api/authorize';
@@ -29,7 +30,7 @@ export function submitSlurmJob(
   const { cluster, jobId } = spec.slurm;
   return context.locks.run(`slurm/${spec.uid}/${cluster}/${jobId}`, async () => {
     const asked = sameAttempt(context.jobs.all(), spec.uid, spec.slurm);
-    if (asked !== undefined) return answeredAgain(context, asked);
+    if (asked !== undefined) return answerAgain(context, asked, spec);
     const found = findEarlier(context, caller, spec, resume);
     if (found === undefined) return started(await submitJob(context, caller, spec));
     if (found.state === JobState.COMPLETED) {
@@ -45,9 +46,12 @@ export function submitSlurmJob(
 
 const started = (job: Job): SubmitJobResponse => ({ job, operation: '', completedEarlier: false });
 
-function answeredAgain({ operations }: Context, job: Job): SubmitJobResponse {
-  const restart = operations.openOf(job.id).find(({ request }) => request.kind === 'restart');
-  return { ...started(job), operation: restart?.operation.id ?? '' };
+async function answerAgain(context: Context, job: Job, spec: SeatedSpec): Promise<SubmitJobResponse> {
+  const restart = context.operations.openOf(job.id).find(({ request }) => request.kind === 'restart');
+  if (restart !== undefined) return { ...started(job), operation: restart.operation.id };
+  // It was claimed, and the coordinator ended before its restart was on record.
+  const isClaimedOnly = job.state === JobState.STOPPED || job.state === JobState.LOST;
+  return isClaimedOnly && job.lastGeneration > 0 ? resumed(context, job, spec) : started(job);
 }
 
 function findEarlier(
@@ -84,6 +88,7 @@ async function resumed(context: Context, found: Job, spec: SeatedSpec): Promise<
   // What an earlier run has in flight was for nodes that this one may not have.
   running.abortAllOf(found.id, { code: 'ABORTED', message: why, remedy: '' });
   const job = await claim(context, found, spec);
+  faultPoint('coordinator.slurm.claimed');
   const operation = await enqueueOperation(context, job, {
     ...{ kind: 'restart', ckptId: null, nodes: spec.nodes, outputPath: '', lazy: false },
     ...{ automatic: false, drains: false, notBeforeMs: 0 },

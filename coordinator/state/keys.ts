@@ -43,6 +43,8 @@ export const KEYS = {
   failures: '{holdfast}:failures',
   /** hash: node name → DrainState as JSON (state/drains.ts) */
   drains: '{holdfast}:drains',
+  /** hash: CLUSTER/JOB/RUN/NODE → SlurmRecord as JSON (slurm/records.ts) */
+  slurm: '{holdfast}:slurm',
 } as const;
 
 export const QUEUE_PREFIX = '{holdfast}:queue';

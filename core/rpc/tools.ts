@@ -1,28 +1,22 @@
 /** The UNIX socket for local tools: every connection is served under the identity the kernel gives it. */
-import { chmod, lstat, mkdir, unlink } from 'node:fs/promises';
-import { connect, createServer, type Socket, type Server as SocketServer } from 'node:net';
-import { dirname } from 'node:path';
+import type { Socket } from 'node:net';
 import {
   Server,
   ServerCredentials,
   type ServiceDefinition,
   type UntypedServiceImplementation,
 } from '@grpc/grpc-js';
-import { HoldfastError } from '../errors';
 import { channelOptions, MAX_STREAMS } from './channel';
 import type { Identity } from './identity';
+import { type LocalSocketOptions, type Peer, serveLocally } from './localSocket';
 
-export interface ToolsOptions {
+export interface ToolsOptions extends LocalSocketOptions {
   readonly socketPath: string;
   /** SO_PEERCRED of a connected socket's descriptor (native/index.ts). */
-  readonly peerCredentials: (fd: number) => { pid: number; uid: number; gid: number };
+  readonly peerCredentials: (fd: number) => Peer;
   /** Name of this node, put into every identity; null at the coordinator. */
   readonly node: string | null;
   readonly services: (identity: Identity) => readonly Service[];
-  /** Of one uid but root's at a time; each is a server of its own. */
-  readonly maxConnectionsOfUser?: number;
-  /** A connection that could not be served. */
-  readonly onError?: (error: Error) => void;
 }
 
 /** @see service */
@@ -41,67 +35,24 @@ export interface ToolsServer {
   close(): Promise<void>;
 }
 
-/** An MPI launcher calls for all of its nodes at once. */
-const MAX_CONNECTIONS_OF_USER = 4096;
-const ROOT = 0;
-
-class ConnectionCount {
-  readonly #open = new Map<number, number>();
-  readonly #told = new Set<number>();
-
-  constructor(private readonly maxOfUser: number) {}
-
-  /**
-   * @returns what ends it; null: refused, as the one before
-   * @throws HoldfastError LIMIT_EXCEEDED for the first one that is refused
-   */
-  enter(uid: number): (() => void) | null {
-    const open = this.#open.get(uid) ?? 0;
-    if (uid !== ROOT && open >= this.maxOfUser) {
-      if (this.#told.has(uid)) return null;
-      this.#told.add(uid);
-      throw new HoldfastError('LIMIT_EXCEEDED', `uid ${uid} has ${open} connections open already`);
-    }
-    this.#open.set(uid, open + 1);
-    return () => {
-      const left = (this.#open.get(uid) ?? 1) - 1;
-      this.#told.delete(uid);
-      if (left > 0) this.#open.set(uid, left);
-      else this.#open.delete(uid);
-    };
-  }
-}
-
 /** @throws HoldfastError WRONG_STATE when another process serves the socket */
 export async function serveTools(options: ToolsOptions): Promise<ToolsServer> {
-  await prepareSocketPath(options.socketPath);
   const servers = new Set<Server>();
-  const connections = new ConnectionCount(options.maxConnectionsOfUser ?? MAX_CONNECTIONS_OF_USER);
-  const listener = createServer({ pauseOnConnect: true }, (socket) => {
-    try {
-      const peer = options.peerCredentials(descriptorOf(socket));
-      const leave = connections.enter(peer.uid);
-      if (leave === null) return void socket.destroy();
-      socket.once('close', leave);
-      const server = serveConnection(socket, { ...peer, node: options.node }, options);
-      servers.add(server);
-      socket.once('close', () => {
-        servers.delete(server);
-        server.forceShutdown();
-      });
-    } catch (thrown) {
-      socket.destroy();
-      options.onError?.(thrown instanceof Error ? thrown : new Error(String(thrown)));
-    }
-  });
-  await listen(listener, options.socketPath);
-  await chmod(options.socketPath, 0o666);
+  const serve = (socket: Socket, peer: Peer): void => {
+    const server = serveConnection(socket, { ...peer, node: options.node }, options);
+    servers.add(server);
+    socket.once('close', () => {
+      servers.delete(server);
+      server.forceShutdown();
+    });
+  };
+  const listener = await serveLocally(options.socketPath, options.peerCredentials, serve, options);
   return {
-    close: () =>
-      new Promise((resolve) => {
-        listener.close(() => resolve());
-        for (const server of servers) server.forceShutdown();
-      }),
+    close: () => {
+      const closed = listener.close();
+      for (const server of servers) server.forceShutdown();
+      return closed;
+    },
   };
 }
 
@@ -110,57 +61,9 @@ export async function serveTools(options: ToolsOptions): Promise<ToolsServer> {
  * no message, header or reused object can carry another one in.
  */
 function serveConnection(socket: Socket, identity: Identity, options: ToolsOptions): Server {
-  socket.on('error', () => socket.destroy());
   const server = new Server({ ...channelOptions(), 'grpc.max_concurrent_streams': MAX_STREAMS.tool });
   for (const { definition, handlers } of options.services(identity)) server.addService(definition, handlers);
   server.createConnectionInjector(ServerCredentials.createInsecure()).injectConnection(socket);
   socket.resume();
   return server;
-}
-
-/** Node has no public way to a socket's descriptor; its handle has carried `fd` since the first releases. */
-function descriptorOf(socket: Socket): number {
-  const { _handle } = socket as unknown as { _handle: { fd?: number } | null };
-  if (_handle === null || typeof _handle.fd !== 'number' || _handle.fd < 0) {
-    throw new HoldfastError('INTERNAL', 'the connection closed before its peer was known');
-  }
-  return _handle.fd;
-}
-
-/** The directory, and a socket file that nobody serves any more out of the way. */
-async function prepareSocketPath(path: string): Promise<void> {
-  // Everybody must reach the socket, whatever the umask is; a directory that was there is its owner's business.
-  const made = await mkdir(dirname(path), { recursive: true });
-  if (made !== undefined) await chmod(dirname(path), 0o755);
-  const found = await lstat(path).catch(() => null);
-  if (found === null) return;
-  if (!found.isSocket()) {
-    throw new HoldfastError('WRONG_STATE', `${path} is not a socket`, 'move it away or choose another path');
-  }
-  if (await isServed(path)) {
-    throw new HoldfastError(
-      'WRONG_STATE',
-      `another process serves ${path}`,
-      'stop it or choose another path',
-    );
-  }
-  await unlink(path);
-}
-
-function isServed(path: string): Promise<boolean> {
-  return new Promise((resolve) => {
-    const probe = connect(path);
-    probe.once('connect', () => {
-      probe.destroy();
-      resolve(true);
-    });
-    probe.once('error', () => resolve(false));
-  });
-}
-
-function listen(listener: SocketServer, path: string): Promise<void> {
-  return new Promise((resolve, reject) => {
-    listener.once('error', reject);
-    listener.listen(path, resolve);
-  });
 }

@@ -7,14 +7,14 @@ _holdfast() {
   for ((index = 1; index < COMP_CWORD; index++)); do
     next="${path:+$path }${COMP_WORDS[index]}"
     case "$next" in
-      'run'|'mpirun'|'checkpoint'|'restart'|'jobs'|'checkpoints'|'checkpoints pin'|'checkpoints unpin'|'checkpoints remove'|'info'|'nodes'|'drain'|'undrain'|'kill'|'export'|'import'|'retention'|'retention explain'|'retention set'|'gc'|'usage'|'catalog'|'catalog rebuild'|'agent'|'agent check'|'coordinator'|'config'|'config check'|'config show'|'ca'|'ca init'|'ca issue'|'ca rotate'|'ca list'|'rsh'|'completion'|'version') path=$next ;;
+      'run'|'mpirun'|'checkpoint'|'restart'|'jobs'|'checkpoints'|'checkpoints pin'|'checkpoints unpin'|'checkpoints remove'|'info'|'nodes'|'drain'|'undrain'|'kill'|'export'|'import'|'retention'|'retention explain'|'retention set'|'gc'|'usage'|'slurm'|'slurm check'|'slurm install'|'slurm jobs'|'catalog'|'catalog rebuild'|'agent'|'agent check'|'coordinator'|'config'|'config check'|'config show'|'ca'|'ca init'|'ca issue'|'ca rotate'|'ca list'|'rsh'|'completion'|'version') path=$next ;;
       *) break ;;
     esac
   done
   case "$path" in
     '')
       if [[ $cur == -* ]]; then COMPREPLY=($(compgen -W '--version -V --help -h' -- "$cur")); return; fi
-      COMPREPLY=($(compgen -W 'run mpirun checkpoint restart jobs checkpoints info nodes drain undrain kill export import retention gc usage catalog agent coordinator config ca rsh completion version' -- "$cur")) ;;
+      COMPREPLY=($(compgen -W 'run mpirun checkpoint restart jobs checkpoints info nodes drain undrain kill export import retention gc usage slurm catalog agent coordinator config ca rsh completion version' -- "$cur")) ;;
     'run')
       case "$prev" in
         --name) COMPREPLY=(); return ;;
@@ -252,6 +252,32 @@ _holdfast() {
       esac
       if [[ $cur == -* ]]; then COMPREPLY=($(compgen -W '--json --socket --coordinator --auth --ca --munge-socket --help -h' -- "$cur")); return; fi
       COMPREPLY=() ;;
+    'slurm')
+      if [[ $cur == -* ]]; then COMPREPLY=($(compgen -W '--help -h' -- "$cur")); return; fi
+      COMPREPLY=($(compgen -W 'check install jobs' -- "$cur")) ;;
+    'slurm check')
+      case "$prev" in
+        --conf) COMPREPLY=($(compgen -f -- "$cur")); return ;;
+        --to) COMPREPLY=($(compgen -d -- "$cur")); return ;;
+      esac
+      if [[ $cur == -* ]]; then COMPREPLY=($(compgen -W '--conf --to --json --help -h' -- "$cur")); return; fi
+      COMPREPLY=() ;;
+    'slurm install')
+      case "$prev" in
+        --to) COMPREPLY=($(compgen -d -- "$cur")); return ;;
+      esac
+      if [[ $cur == -* ]]; then COMPREPLY=($(compgen -W '--to --json --help -h' -- "$cur")); return; fi
+      COMPREPLY=() ;;
+    'slurm jobs')
+      case "$prev" in
+        --socket) COMPREPLY=($(compgen -f -- "$cur")); return ;;
+        --coordinator) COMPREPLY=(); return ;;
+        --auth) COMPREPLY=(); return ;;
+        --ca) COMPREPLY=($(compgen -f -- "$cur")); return ;;
+        --munge-socket) COMPREPLY=($(compgen -f -- "$cur")); return ;;
+      esac
+      if [[ $cur == -* ]]; then COMPREPLY=($(compgen -W '--json --socket --coordinator --auth --ca --munge-socket --help -h' -- "$cur")); return; fi
+      COMPREPLY=() ;;
     'catalog')
       if [[ $cur == -* ]]; then COMPREPLY=($(compgen -W '--help -h' -- "$cur")); return; fi
       COMPREPLY=($(compgen -W 'rebuild' -- "$cur")) ;;
@@ -328,7 +354,7 @@ _holdfast() {
         --log-level) COMPREPLY=(); return ;;
         --config) COMPREPLY=($(compgen -f -- "$cur")); return ;;
       esac
-      if [[ $cur == -* ]]; then COMPREPLY=($(compgen -W '--listen --state-dir --redis --store --tls --tls-name --insecure-loopback --socket --munge-listen --munge-socket --lease --leader-lease --advertise --restart-wait --metrics --max-checkpoints --keep --gc-every --gc-grace --user-quota --audit-log --admins --operators --ckpt-unpriv-allowed --user-rate --user-operations --log-level --config --json --help -h' -- "$cur")); return; fi
+      if [[ $cur == -* ]]; then COMPREPLY=($(compgen -W '--listen --state-dir --redis --store --tls --tls-name --insecure-loopback --socket --munge-listen --munge-socket --lease --leader-lease --advertise --restart-wait --metrics --max-checkpoints --keep --gc-every --gc-grace --user-quota --audit-log --admins --operators --ckpt-unpriv-allowed --user-rate --user-operations --slurm --log-level --config --json --help -h' -- "$cur")); return; fi
       COMPREPLY=() ;;
     'config')
       if [[ $cur == -* ]]; then COMPREPLY=($(compgen -W '--help -h' -- "$cur")); return; fi

@@ -63,6 +63,11 @@ export class Daemon {
     await closed;
   }
 
+  /** Stops it as if it hung. */
+  pause(): void {
+    this.child.kill('SIGSTOP');
+  }
+
   /** Lets it go on after it was stopped, also after it stopped itself. */
   resume(): void {
     this.child.kill('SIGCONT');

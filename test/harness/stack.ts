@@ -24,6 +24,7 @@ export interface StackOptions {
   readonly store: 'directory' | 'rgw' | { readonly directory: string };
   /** More arguments of agents, by node. */
   readonly agentFlags?: Readonly<Record<string, readonly string[]>>;
+  readonly coordinatorFlags?: readonly string[];
   readonly leaseMs?: number;
   /** A second coordinator on another node, and a Redis for both. The first one leads. */
   readonly standby?: { readonly leaderLeaseMs: number; readonly flags: readonly string[] };
@@ -103,6 +104,7 @@ export class Stack {
       ...['--state-dir', join(this.directory, 'state', name), '--store', this.storeUrl],
       ...['--tls', join(this.directory, 'tls'), '--tls-name', name, '--lease', `${lease}ms`],
       ...this.sharing(),
+      ...(this.options.coordinatorFlags ?? []),
     ]);
     this.coordinators.set(name, daemon);
   }

@@ -17,6 +17,8 @@ export const ALICE = { name: 'alice', uid: 2001, gid: 2001 } as const;
 export interface SlurmClusterOptions {
   /** More lines of slurm.conf. */
   readonly extra?: readonly string[];
+  /** Text of plugstack.conf. */
+  readonly plugStack?: string;
 }
 
 const UP_LIMIT_MS = 20_000;
@@ -31,14 +33,20 @@ export class SlurmCluster {
   ) {}
 
   /** Resolves when all compute nodes of the stack are idle. */
-  static async onto(stack: Stack, { extra }: SlurmClusterOptions = {}): Promise<SlurmCluster> {
+  static async onto(
+    stack: Stack,
+    { extra, plugStack = '' }: SlurmClusterOptions = {},
+  ): Promise<SlurmCluster> {
     const nodes = stack.cluster.nodes.filter(({ name }) => name !== HEAD);
     const cluster = new SlurmCluster(
       stack,
       join(stack.directory, 'slurm'),
       nodes.map(({ name }) => name),
     );
-    cluster.write(slurmConf({ directory: cluster.directory, controller: stack.node(HEAD), nodes, extra }));
+    cluster.write(
+      slurmConf({ directory: cluster.directory, controller: stack.node(HEAD), nodes, extra }),
+      plugStack,
+    );
     await Promise.all(stack.cluster.nodes.map(({ name }) => cluster.prepare(name)));
     await cluster.must(HEAD, ['slurmctld', '-c']);
     await Promise.all(cluster.nodes.map((name) => cluster.must(name, ['slurmd'])));
@@ -122,12 +130,13 @@ export class SlurmCluster {
     }
   }
 
-  private write(conf: string): void {
+  private write(conf: string, plugStack: string): void {
     for (const part of ['', 'etc', 'state', 'spool', 'home', 'bin'])
       mkdirSync(join(this.directory, part), { mode: 0o755 });
     const files: readonly [string, string | Buffer, number][] = [
       ['etc/slurm.conf', conf, 0o644],
       ['etc/cgroup.conf', cgroupConf(), 0o644],
+      ['etc/plugstack.conf', plugStack, 0o644],
       ['munge.key', randomBytes(128), 0o400],
       ['passwd', withLine(readFileSync('/etc/passwd', 'utf8'), this.passwdLine()), 0o644],
       ['group', withLine(readFileSync('/etc/group', 'utf8'), `${ALICE.name}:x:${ALICE.gid}:`), 0o644],

@@ -90,7 +90,8 @@ export class Script {
 
   private async told<T>(waiting: Promise<T>): Promise<T> {
     return waiting.catch((error: Error) => {
-      throw new Error(`${error.message}\n${this.errors}`);
+      const printed = existsSync(this.output) ? readText(this.output).slice(-500) : 'nothing';
+      throw new Error(`${error.message}\n${this.errors}\nit printed: ${printed}`);
     });
   }
 }

@@ -50,7 +50,7 @@ function unary<Request, Response>(
 const stub: Partial<CoordinatorServiceServer> = {
   listJobs: unary(async (_, call) => {
     seen.push(identityFromMetadata(call.metadata));
-    return { jobs: [] };
+    return { jobs: [], untracked: [] };
   }),
   getJob: unary(async ({ job }) => {
     throw new HoldfastError('FILE_CHANGED', `job ${job}: größer`, 'put it back — ünchanged');

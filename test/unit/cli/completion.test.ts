@@ -47,7 +47,7 @@ function completeInBash(line: string): Promise<string[]> {
 
 beforeEach(() => {
   cli.coordinator.on({
-    listJobs: () => ({ jobs: [job(), job({ id: 'j-2' })] }),
+    listJobs: () => ({ jobs: [job(), job({ id: 'j-2' })], untracked: [] }),
     listCheckpoints: () => ({ checkpoints: [summary] }),
     // The second name would be run by a shell that is offered it.
     listNodes: () => ({ nodes: [node(), node({ name: '$(touch$IFS./pwned)' })] }),

@@ -42,7 +42,7 @@ test('check tells everything that is wrong, with line, value and remedy', async 
   expect(result.stdout.replaceAll(path, 'FILE')).toBe(
     `coordinator: 1 problem
   FILE:6: unknown setting coordinator.leese
-    remedy: remove it, or choose one of listen, store, redis, state-dir, tls, tls-name, insecure-loopback, socket, munge-listen, munge-socket, lease, leader-lease, advertise, restart-wait, max-checkpoints, keep, gc-every, gc-grace, user-quota, audit-log, admins, operators, ckpt-unpriv-allowed, user-rate, user-operations, metrics, log-level
+    remedy: remove it, or choose one of listen, store, redis, state-dir, tls, tls-name, insecure-loopback, socket, munge-listen, munge-socket, lease, leader-lease, advertise, restart-wait, max-checkpoints, keep, gc-every, gc-grace, user-quota, audit-log, admins, operators, ckpt-unpriv-allowed, user-rate, user-operations, slurm, metrics, log-level
 agent: 1 problem
   FILE:2: agent.nice: "many" is not a count
     remedy: write a whole number from 0 to 1000000
@@ -94,6 +94,7 @@ test('show has every setting with its source, and no password', async () => {
     'ckpt-unpriv-allowed  2  default  at SIGHUP',
     'user-rate  100  default  at SIGHUP',
     'user-operations  100  default  at SIGHUP',
+    'slurm  false  default  at restart',
     'metrics  -  default  at restart',
     'log-level  warn  HOLDFAST_LOG  at SIGHUP',
     '',

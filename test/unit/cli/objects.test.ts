@@ -1,12 +1,14 @@
 /** Subcommands that ask once and print: lists, info, kill, catalog, errors. */
 
 import { HoldfastError } from '../../../core/errors';
-import { JobState } from '../../../proto/gen/holdfast/v1/coordinator';
+import { JobState, SlurmRecord } from '../../../proto/gen/holdfast/v1/coordinator';
 import type { JobSpec } from '../../../proto/gen/holdfast/v1/manifest';
 import { useCli } from './support/fixture';
 import { JOB_ID, job, manifest, node, summary } from './support/messages';
 
 const cli = useCli();
+
+const UNTRACKED = SlurmRecord.fromPartial({ jobId: 12, node: 'n1', untracked: 'why not' });
 
 const notFound = (what: string) => {
   throw new HoldfastError('NOT_FOUND', `${what} does not exist`, 'look again');
@@ -17,7 +19,8 @@ test('jobs: a table, or JSON with every field', async () => {
   cli.coordinator.on({
     listJobs: ({ all }) => {
       asked.push(all);
-      return { jobs: [job(), job({ id: 'j-2', state: JobState.FAILED, exitCode: 139, lastGeneration: 0 })] };
+      const failed = job({ id: 'j-2', state: JobState.FAILED, exitCode: 139, lastGeneration: 0 });
+      return { jobs: [job(), failed], untracked: all ? [UNTRACKED] : [] };
     },
   });
   const table = await cli.run(['jobs']);
@@ -31,7 +34,12 @@ test('jobs: a table, or JSON with every field', async () => {
 
   const json = await cli.run(['jobs', '--all', '--json']);
   expect(asked).toEqual([false, true]);
-  const { jobs } = JSON.parse(json.stdout);
+  const { jobs, untracked } = JSON.parse(json.stdout);
+  expect(untracked).toMatchObject([{ jobId: 12, node: 'n1', untracked: 'why not', registeredMs: null }]);
+  expect((await cli.run(['jobs', '--all'])).stderr).toBe(
+    'holdfast: Slurm job 12 ran untracked on n1: why not\n',
+  );
+  asked.pop();
   expect(jobs[0]).toEqual({
     id: JOB_ID,
     name: 'simulate',
@@ -63,6 +71,8 @@ test('jobs: a table, or JSON with every field', async () => {
     restartCount: 0,
     restartsSinceCommit: 0,
     lastGeneration: 2,
+    slurm: null,
+    stopCause: '',
     tracked: false,
     createdMs: 1_700_000_000_000,
     endedMs: 0,
@@ -111,7 +121,7 @@ test('nodes', async () => {
 
 test('empty lists are told in words', async () => {
   cli.coordinator.on({
-    listJobs: () => ({ jobs: [] }),
+    listJobs: () => ({ jobs: [], untracked: [] }),
     listNodes: () => ({ nodes: [] }),
     listCheckpoints: () => ({ checkpoints: [] }),
   });
@@ -255,7 +265,7 @@ test('a socket that nobody listens on', async () => {
 });
 
 test('--socket wins over HOLDFAST_SOCKET', async () => {
-  cli.coordinator.on({ listJobs: () => ({ jobs: [] }) });
+  cli.coordinator.on({ listJobs: () => ({ jobs: [], untracked: [] }) });
   const { socketPath } = cli.coordinator;
   const result = await cli.run(['jobs', '--socket', socketPath], { HOLDFAST_SOCKET: '/nonexistent' });
   expect(result.stdout).toBe('no jobs\n');

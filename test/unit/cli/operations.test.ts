@@ -115,7 +115,7 @@ describe('checkpoint', () => {
       cli.coordinator.on({
         ...operationEvents([{ $case: 'operation', value: committed() }]),
         listNodes: () => ({ nodes: [here('n1'), node({ name: 'n2' })] }),
-        listJobs: () => ({ jobs }),
+        listJobs: () => ({ jobs, untracked: [] }),
         trackProcess: (request) => {
           tracked.push([request.node, request.pid]);
           return { job: job({ id: 'j-tracked', tracked: true }) };

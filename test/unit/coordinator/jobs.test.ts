@@ -1,6 +1,6 @@
 /** Jobs: their beginnings, members, ends, and who may touch them. */
 import { invoke } from '../../../core/rpc/handlers';
-import { JobState } from '../../../proto/gen/holdfast/v1/coordinator';
+import { JobState, TrackProcessRequest } from '../../../proto/gen/holdfast/v1/coordinator';
 import { FakeCluster, LEASE_MS, type User } from './support/cluster';
 
 let cluster: FakeCluster;
@@ -135,10 +135,20 @@ test('a member that waited for operations carries no epoch of before them (E1), 
 
 test('a process that runs already is taken over where its owner says', async () => {
   const { client, metadata } = user;
-  const { job } = await invoke(client, client.trackProcess, { node: '', pid: 77 }, { metadata });
+  const { job } = await invoke(
+    client,
+    client.trackProcess,
+    TrackProcessRequest.fromPartial({ node: '', pid: 77 }),
+    { metadata },
+  );
   expect(job).toMatchObject({ tracked: true, state: JobState.RUNNING, spec: { argv: ['found'], uid: 1000 } });
   expect(agent('n1').commands('adopt')[0]?.body?.value).toMatchObject({ pid: 77, callerUid: 1000 });
-  const self = await invoke(client, client.trackProcess, { node: '', pid: 0 }, { metadata });
+  const self = await invoke(
+    client,
+    client.trackProcess,
+    TrackProcessRequest.fromPartial({ node: '', pid: 0 }),
+    { metadata },
+  );
   expect(self.job?.trees[0]?.rootPid).toBe(4242);
 });
 

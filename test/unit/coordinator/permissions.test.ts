@@ -6,6 +6,8 @@ import { invoke } from '../../../core/rpc/handlers';
 import {
   CoordinatorServiceService,
   JobState,
+  SlurmRecord,
+  TrackProcessRequest,
   type WatchResponse,
 } from '../../../proto/gen/holdfast/v1/coordinator';
 import { JobSpec, LiveMode } from '../../../proto/gen/holdfast/v1/manifest';
@@ -36,6 +38,7 @@ beforeAll(async () => {
   job = (await owner.submit({ environment: { TOKEN: 'of-the-owner' } })).id;
   const done = await owner.checkpoint(job);
   [ckptId, operation] = [done.ckptId, done.id];
+  await PROBES.reportSlurmJobs(cluster.user(ADMIN));
   exported = [];
   for await (const { part } of owner.client.export({ ckptId }, owner.metadata))
     if (part?.$case === 'data') exported.push(part.value);
@@ -57,7 +60,9 @@ const PROBES: Readonly<Record<Exclude<Call, 'listNodes'>, Probe>> = {
     return (await invoke(client, client.submitJob, { spec, resume: '' }, { metadata })).job?.spec?.uid;
   },
   trackProcess: ({ client, metadata }) =>
-    invoke(client, client.trackProcess, { node: 'n1', pid: 77 }, { metadata }),
+    invoke(client, client.trackProcess, TrackProcessRequest.fromPartial({ node: 'n1', pid: 77 }), {
+      metadata,
+    }),
   launchMember: (user) => user.member(job, 'nowhere'),
   listJobs: async ({ client, metadata }) =>
     (await invoke(client, client.listJobs, { all: true }, { metadata })).jobs.filter(({ id }) => id === job),
@@ -114,6 +119,12 @@ const PROBES: Readonly<Record<Exclude<Call, 'listNodes'>, Probe>> = {
   drain: ({ client, metadata }) =>
     invoke(client, client.drain, { node: 'nowhere', reason: '', restart: false }, { metadata }),
   undrain: ({ client, metadata }) => invoke(client, client.undrain, { node: 'nowhere' }, { metadata }),
+  reportSlurmJobs: ({ client, metadata }) => {
+    const records = [SlurmRecord.fromPartial({ cluster: 'c', jobId: 1, uid: OWNER, heardMs: Date.now() })];
+    return invoke(client, client.reportSlurmJobs, { records }, { metadata });
+  },
+  listSlurmJobs: async ({ client, metadata }) =>
+    (await invoke(client, client.listSlurmJobs, {}, { metadata })).records,
 };
 
 type Outcome = 'denied' | 'hidden' | 'own' | 'allowed';
@@ -128,7 +139,7 @@ async function outcomeOf(call: keyof typeof PROBES, uid: number): Promise<Outcom
   }
 }
 
-const HIDDEN: readonly string[] = ['listJobs', 'listCheckpoints', 'getUsage'];
+const HIDDEN: readonly string[] = ['listJobs', 'listCheckpoints', 'listSlurmJobs', 'getUsage'];
 const refusal = (call: string): Outcome => {
   if (call === 'submitJob') return 'own';
   return HIDDEN.includes(call) ? 'hidden' : 'denied';
@@ -137,7 +148,7 @@ const refusal = (call: string): Outcome => {
 const OF_OPERATORS: ReadonlySet<string> = new Set<Call>([
   ...(['listJobs', 'getJob', 'killJob', 'listCheckpoints', 'getCheckpoint', 'checkpoint'] as const),
   ...(['changeDeadline', 'getOperation', 'watch', 'explainRetention', 'getUsage'] as const),
-  ...(['drain', 'undrain'] as const),
+  ...(['drain', 'undrain', 'listSlurmJobs'] as const),
 ]);
 
 // Nodes are nobody's.

@@ -57,6 +57,29 @@ describe('which job of an earlier run it is', () => {
   });
 });
 
+test('coordinator.slurm.claimed: asked again, the next coordinator restarts what was only claimed', async () => {
+  const cluster = await FakeCluster.start(['n1', 'n2'], 'coordinator.slurm.claimed');
+  try {
+    for (const agent of cluster.agents.values()) agent.returns = true;
+    const user = cluster.user();
+    const submit = async (slurm: SlurmTask, nodes: string[]) => {
+      const spec = JobSpec.fromPartial({ argv: ['/bin/work'], workingDirectory: '/', nodes, slurm });
+      return invoke(user.client, user.client.submitJob, { spec, resume: '' }, { metadata: user.metadata });
+    };
+    const { job } = await submit(task(0), ['n1']);
+    await user.checkpoint(job?.id ?? '', true);
+    const again = task(1, { attempt: 'a1' });
+    await expect(submit(again, ['n2'])).rejects.toMatchObject({ code: 'COORDINATOR_UNAVAILABLE' });
+    expect(await cluster.died()).toBe('SIGKILL');
+    await cluster.startProcess('');
+    const answer = await submit(again, ['n2']);
+    expect(answer.job?.id).toBe(job?.id);
+    expect(await user.ended(answer.operation)).toMatchObject({ phase: 'RUNNING' });
+  } finally {
+    await cluster.stop();
+  }
+});
+
 describe('with a coordinator', () => {
   let cluster: FakeCluster;
   let user: User;

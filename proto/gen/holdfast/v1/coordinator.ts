@@ -303,11 +303,58 @@ export interface ChangeDeadlineResponse {
   _unknownFields?: { [key: number]: Uint8Array[] } | undefined;
 }
 
+/** One run of a Slurm job on one node. */
+export interface SlurmRecord {
+  cluster: string;
+  jobId: number;
+  restartCount: number;
+  /** Holdfast's name */
+  node: string;
+  uid: number;
+  user: string;
+  /** of the whole job, in Slurm's short form */
+  nodeList: string;
+  /** 0: its prolog was not heard */
+  registeredMs: number;
+  /** 0: not known to have ended */
+  endedMs: number;
+  /** when there was the last news of it */
+  heardMs: number;
+  /** why the agent did not know of it while it began; empty: it did */
+  untracked: string;
+  _unknownFields?: { [key: number]: Uint8Array[] } | undefined;
+}
+
+export interface ReportSlurmJobsRequest {
+  records: SlurmRecord[];
+  _unknownFields?: { [key: number]: Uint8Array[] } | undefined;
+}
+
+export interface ReportSlurmJobsResponse {
+  _unknownFields?: { [key: number]: Uint8Array[] } | undefined;
+}
+
+export interface ListSlurmJobsRequest {
+  _unknownFields?: { [key: number]: Uint8Array[] } | undefined;
+}
+
+export interface ListSlurmJobsResponse {
+  /** the newest first */
+  records: SlurmRecord[];
+  _unknownFields?: { [key: number]: Uint8Array[] } | undefined;
+}
+
 export interface TrackProcessRequest {
   /** empty: the node whose agent forwards the call */
   node: string;
   /** 0: the caller */
   pid: number;
+  /** to show */
+  name: string;
+  /** Periodic checkpoints and which of them are kept, as in JobSpec. */
+  intervalMs: number;
+  adaptive: boolean;
+  retention: RetentionPolicy | undefined;
   _unknownFields?: { [key: number]: Uint8Array[] } | undefined;
 }
 
@@ -345,6 +392,8 @@ export interface ListJobsRequest {
 
 export interface ListJobsResponse {
   jobs: Job[];
+  /** Slurm jobs of the last day that nobody knew of while they ran, the newest first. */
+  untracked: SlurmRecord[];
   _unknownFields?: { [key: number]: Uint8Array[] } | undefined;
 }
 
@@ -2171,8 +2220,596 @@ export const ChangeDeadlineResponse: MessageFns<ChangeDeadlineResponse> = {
   },
 };
 
+function createBaseSlurmRecord(): SlurmRecord {
+  return {
+    cluster: "",
+    jobId: 0,
+    restartCount: 0,
+    node: "",
+    uid: 0,
+    user: "",
+    nodeList: "",
+    registeredMs: 0,
+    endedMs: 0,
+    heardMs: 0,
+    untracked: "",
+    _unknownFields: {},
+  };
+}
+
+export const SlurmRecord: MessageFns<SlurmRecord> = {
+  encode(message: SlurmRecord, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    if (message.cluster !== "") {
+      writer.uint32(10).string(message.cluster);
+    }
+    if (message.jobId !== 0) {
+      writer.uint32(16).int64(message.jobId);
+    }
+    if (message.restartCount !== 0) {
+      writer.uint32(24).int32(message.restartCount);
+    }
+    if (message.node !== "") {
+      writer.uint32(34).string(message.node);
+    }
+    if (message.uid !== 0) {
+      writer.uint32(40).uint32(message.uid);
+    }
+    if (message.user !== "") {
+      writer.uint32(50).string(message.user);
+    }
+    if (message.nodeList !== "") {
+      writer.uint32(58).string(message.nodeList);
+    }
+    if (message.registeredMs !== 0) {
+      writer.uint32(64).int64(message.registeredMs);
+    }
+    if (message.endedMs !== 0) {
+      writer.uint32(72).int64(message.endedMs);
+    }
+    if (message.heardMs !== 0) {
+      writer.uint32(88).int64(message.heardMs);
+    }
+    if (message.untracked !== "") {
+      writer.uint32(82).string(message.untracked);
+    }
+    if (message._unknownFields !== undefined) {
+      for (const [key, values] of globalThis.Object.entries(message._unknownFields)) {
+        const tag = parseInt(key, 10);
+        for (const value of values) {
+          writer.uint32(tag).raw(value);
+        }
+      }
+    }
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): SlurmRecord {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBaseSlurmRecord();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+          case 1: {
+            if (tag !== 10) {
+              break;
+            }
+
+            message.cluster = reader.string();
+            continue;
+          }
+          case 2: {
+            if (tag !== 16) {
+              break;
+            }
+
+            message.jobId = longToNumber(reader.int64());
+            continue;
+          }
+          case 3: {
+            if (tag !== 24) {
+              break;
+            }
+
+            message.restartCount = reader.int32();
+            continue;
+          }
+          case 4: {
+            if (tag !== 34) {
+              break;
+            }
+
+            message.node = reader.string();
+            continue;
+          }
+          case 5: {
+            if (tag !== 40) {
+              break;
+            }
+
+            message.uid = reader.uint32();
+            continue;
+          }
+          case 6: {
+            if (tag !== 50) {
+              break;
+            }
+
+            message.user = reader.string();
+            continue;
+          }
+          case 7: {
+            if (tag !== 58) {
+              break;
+            }
+
+            message.nodeList = reader.string();
+            continue;
+          }
+          case 8: {
+            if (tag !== 64) {
+              break;
+            }
+
+            message.registeredMs = longToNumber(reader.int64());
+            continue;
+          }
+          case 9: {
+            if (tag !== 72) {
+              break;
+            }
+
+            message.endedMs = longToNumber(reader.int64());
+            continue;
+          }
+          case 11: {
+            if (tag !== 88) {
+              break;
+            }
+
+            message.heardMs = longToNumber(reader.int64());
+            continue;
+          }
+          case 10: {
+            if (tag !== 82) {
+              break;
+            }
+
+            message.untracked = reader.string();
+            continue;
+          }
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        const buf = reader.skip(tag & 7);
+
+        const list = message._unknownFields![tag];
+
+        if (list === undefined) {
+          message._unknownFields![tag] = [buf];
+        } else {
+          list.push(buf);
+        }
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+
+  fromJSON(object: any): SlurmRecord {
+    return {
+      cluster: isSet(object.cluster) ? globalThis.String(object.cluster) : "",
+      jobId: isSet(object.jobId)
+        ? globalThis.Number(object.jobId)
+        : isSet(object.job_id)
+        ? globalThis.Number(object.job_id)
+        : 0,
+      restartCount: isSet(object.restartCount)
+        ? globalThis.Number(object.restartCount)
+        : isSet(object.restart_count)
+        ? globalThis.Number(object.restart_count)
+        : 0,
+      node: isSet(object.node) ? globalThis.String(object.node) : "",
+      uid: isSet(object.uid) ? globalThis.Number(object.uid) : 0,
+      user: isSet(object.user) ? globalThis.String(object.user) : "",
+      nodeList: isSet(object.nodeList)
+        ? globalThis.String(object.nodeList)
+        : isSet(object.node_list)
+        ? globalThis.String(object.node_list)
+        : "",
+      registeredMs: isSet(object.registeredMs)
+        ? globalThis.Number(object.registeredMs)
+        : isSet(object.registered_ms)
+        ? globalThis.Number(object.registered_ms)
+        : 0,
+      endedMs: isSet(object.endedMs)
+        ? globalThis.Number(object.endedMs)
+        : isSet(object.ended_ms)
+        ? globalThis.Number(object.ended_ms)
+        : 0,
+      heardMs: isSet(object.heardMs)
+        ? globalThis.Number(object.heardMs)
+        : isSet(object.heard_ms)
+        ? globalThis.Number(object.heard_ms)
+        : 0,
+      untracked: isSet(object.untracked) ? globalThis.String(object.untracked) : "",
+    };
+  },
+
+  toJSON(message: SlurmRecord): unknown {
+    const obj: any = {};
+    if (message.cluster !== "") {
+      obj.cluster = message.cluster;
+    }
+    if (message.jobId !== 0) {
+      obj.jobId = Math.round(message.jobId);
+    }
+    if (message.restartCount !== 0) {
+      obj.restartCount = Math.round(message.restartCount);
+    }
+    if (message.node !== "") {
+      obj.node = message.node;
+    }
+    if (message.uid !== 0) {
+      obj.uid = Math.round(message.uid);
+    }
+    if (message.user !== "") {
+      obj.user = message.user;
+    }
+    if (message.nodeList !== "") {
+      obj.nodeList = message.nodeList;
+    }
+    if (message.registeredMs !== 0) {
+      obj.registeredMs = Math.round(message.registeredMs);
+    }
+    if (message.endedMs !== 0) {
+      obj.endedMs = Math.round(message.endedMs);
+    }
+    if (message.heardMs !== 0) {
+      obj.heardMs = Math.round(message.heardMs);
+    }
+    if (message.untracked !== "") {
+      obj.untracked = message.untracked;
+    }
+    return obj;
+  },
+
+  create(base?: DeepPartial<SlurmRecord>): SlurmRecord {
+    return SlurmRecord.fromPartial(base ?? {});
+  },
+  fromPartial(object: DeepPartial<SlurmRecord>): SlurmRecord {
+    const message = createBaseSlurmRecord();
+    message.cluster = object.cluster ?? "";
+    message.jobId = object.jobId ?? 0;
+    message.restartCount = object.restartCount ?? 0;
+    message.node = object.node ?? "";
+    message.uid = object.uid ?? 0;
+    message.user = object.user ?? "";
+    message.nodeList = object.nodeList ?? "";
+    message.registeredMs = object.registeredMs ?? 0;
+    message.endedMs = object.endedMs ?? 0;
+    message.heardMs = object.heardMs ?? 0;
+    message.untracked = object.untracked ?? "";
+    return message;
+  },
+};
+
+function createBaseReportSlurmJobsRequest(): ReportSlurmJobsRequest {
+  return { records: [], _unknownFields: {} };
+}
+
+export const ReportSlurmJobsRequest: MessageFns<ReportSlurmJobsRequest> = {
+  encode(message: ReportSlurmJobsRequest, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    for (const v of message.records) {
+      SlurmRecord.encode(v!, writer.uint32(10).fork()).join();
+    }
+    if (message._unknownFields !== undefined) {
+      for (const [key, values] of globalThis.Object.entries(message._unknownFields)) {
+        const tag = parseInt(key, 10);
+        for (const value of values) {
+          writer.uint32(tag).raw(value);
+        }
+      }
+    }
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): ReportSlurmJobsRequest {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBaseReportSlurmJobsRequest();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+          case 1: {
+            if (tag !== 10) {
+              break;
+            }
+
+            message.records.push(SlurmRecord.decode(reader, reader.uint32()));
+            continue;
+          }
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        const buf = reader.skip(tag & 7);
+
+        const list = message._unknownFields![tag];
+
+        if (list === undefined) {
+          message._unknownFields![tag] = [buf];
+        } else {
+          list.push(buf);
+        }
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+
+  fromJSON(object: any): ReportSlurmJobsRequest {
+    return {
+      records: globalThis.Array.isArray(object?.records) ? object.records.map((e: any) => SlurmRecord.fromJSON(e)) : [],
+    };
+  },
+
+  toJSON(message: ReportSlurmJobsRequest): unknown {
+    const obj: any = {};
+    if (message.records?.length) {
+      obj.records = message.records.map((e) => SlurmRecord.toJSON(e));
+    }
+    return obj;
+  },
+
+  create(base?: DeepPartial<ReportSlurmJobsRequest>): ReportSlurmJobsRequest {
+    return ReportSlurmJobsRequest.fromPartial(base ?? {});
+  },
+  fromPartial(object: DeepPartial<ReportSlurmJobsRequest>): ReportSlurmJobsRequest {
+    const message = createBaseReportSlurmJobsRequest();
+    message.records = object.records?.map((e) => SlurmRecord.fromPartial(e)) || [];
+    return message;
+  },
+};
+
+function createBaseReportSlurmJobsResponse(): ReportSlurmJobsResponse {
+  return { _unknownFields: {} };
+}
+
+export const ReportSlurmJobsResponse: MessageFns<ReportSlurmJobsResponse> = {
+  encode(message: ReportSlurmJobsResponse, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    if (message._unknownFields !== undefined) {
+      for (const [key, values] of globalThis.Object.entries(message._unknownFields)) {
+        const tag = parseInt(key, 10);
+        for (const value of values) {
+          writer.uint32(tag).raw(value);
+        }
+      }
+    }
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): ReportSlurmJobsResponse {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBaseReportSlurmJobsResponse();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        const buf = reader.skip(tag & 7);
+
+        const list = message._unknownFields![tag];
+
+        if (list === undefined) {
+          message._unknownFields![tag] = [buf];
+        } else {
+          list.push(buf);
+        }
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+
+  fromJSON(_: any): ReportSlurmJobsResponse {
+    return {};
+  },
+
+  toJSON(_: ReportSlurmJobsResponse): unknown {
+    const obj: any = {};
+    return obj;
+  },
+
+  create(base?: DeepPartial<ReportSlurmJobsResponse>): ReportSlurmJobsResponse {
+    return ReportSlurmJobsResponse.fromPartial(base ?? {});
+  },
+  fromPartial(_: DeepPartial<ReportSlurmJobsResponse>): ReportSlurmJobsResponse {
+    const message = createBaseReportSlurmJobsResponse();
+    return message;
+  },
+};
+
+function createBaseListSlurmJobsRequest(): ListSlurmJobsRequest {
+  return { _unknownFields: {} };
+}
+
+export const ListSlurmJobsRequest: MessageFns<ListSlurmJobsRequest> = {
+  encode(message: ListSlurmJobsRequest, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    if (message._unknownFields !== undefined) {
+      for (const [key, values] of globalThis.Object.entries(message._unknownFields)) {
+        const tag = parseInt(key, 10);
+        for (const value of values) {
+          writer.uint32(tag).raw(value);
+        }
+      }
+    }
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): ListSlurmJobsRequest {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBaseListSlurmJobsRequest();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        const buf = reader.skip(tag & 7);
+
+        const list = message._unknownFields![tag];
+
+        if (list === undefined) {
+          message._unknownFields![tag] = [buf];
+        } else {
+          list.push(buf);
+        }
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+
+  fromJSON(_: any): ListSlurmJobsRequest {
+    return {};
+  },
+
+  toJSON(_: ListSlurmJobsRequest): unknown {
+    const obj: any = {};
+    return obj;
+  },
+
+  create(base?: DeepPartial<ListSlurmJobsRequest>): ListSlurmJobsRequest {
+    return ListSlurmJobsRequest.fromPartial(base ?? {});
+  },
+  fromPartial(_: DeepPartial<ListSlurmJobsRequest>): ListSlurmJobsRequest {
+    const message = createBaseListSlurmJobsRequest();
+    return message;
+  },
+};
+
+function createBaseListSlurmJobsResponse(): ListSlurmJobsResponse {
+  return { records: [], _unknownFields: {} };
+}
+
+export const ListSlurmJobsResponse: MessageFns<ListSlurmJobsResponse> = {
+  encode(message: ListSlurmJobsResponse, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    for (const v of message.records) {
+      SlurmRecord.encode(v!, writer.uint32(10).fork()).join();
+    }
+    if (message._unknownFields !== undefined) {
+      for (const [key, values] of globalThis.Object.entries(message._unknownFields)) {
+        const tag = parseInt(key, 10);
+        for (const value of values) {
+          writer.uint32(tag).raw(value);
+        }
+      }
+    }
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): ListSlurmJobsResponse {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBaseListSlurmJobsResponse();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+          case 1: {
+            if (tag !== 10) {
+              break;
+            }
+
+            message.records.push(SlurmRecord.decode(reader, reader.uint32()));
+            continue;
+          }
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        const buf = reader.skip(tag & 7);
+
+        const list = message._unknownFields![tag];
+
+        if (list === undefined) {
+          message._unknownFields![tag] = [buf];
+        } else {
+          list.push(buf);
+        }
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+
+  fromJSON(object: any): ListSlurmJobsResponse {
+    return {
+      records: globalThis.Array.isArray(object?.records) ? object.records.map((e: any) => SlurmRecord.fromJSON(e)) : [],
+    };
+  },
+
+  toJSON(message: ListSlurmJobsResponse): unknown {
+    const obj: any = {};
+    if (message.records?.length) {
+      obj.records = message.records.map((e) => SlurmRecord.toJSON(e));
+    }
+    return obj;
+  },
+
+  create(base?: DeepPartial<ListSlurmJobsResponse>): ListSlurmJobsResponse {
+    return ListSlurmJobsResponse.fromPartial(base ?? {});
+  },
+  fromPartial(object: DeepPartial<ListSlurmJobsResponse>): ListSlurmJobsResponse {
+    const message = createBaseListSlurmJobsResponse();
+    message.records = object.records?.map((e) => SlurmRecord.fromPartial(e)) || [];
+    return message;
+  },
+};
+
 function createBaseTrackProcessRequest(): TrackProcessRequest {
-  return { node: "", pid: 0, _unknownFields: {} };
+  return { node: "", pid: 0, name: "", intervalMs: 0, adaptive: false, retention: undefined, _unknownFields: {} };
 }
 
 export const TrackProcessRequest: MessageFns<TrackProcessRequest> = {
@@ -2182,6 +2819,18 @@ export const TrackProcessRequest: MessageFns<TrackProcessRequest> = {
     }
     if (message.pid !== 0) {
       writer.uint32(16).int32(message.pid);
+    }
+    if (message.name !== "") {
+      writer.uint32(26).string(message.name);
+    }
+    if (message.intervalMs !== 0) {
+      writer.uint32(32).int64(message.intervalMs);
+    }
+    if (message.adaptive !== false) {
+      writer.uint32(40).bool(message.adaptive);
+    }
+    if (message.retention !== undefined) {
+      RetentionPolicy.encode(message.retention, writer.uint32(50).fork()).join();
     }
     if (message._unknownFields !== undefined) {
       for (const [key, values] of globalThis.Object.entries(message._unknownFields)) {
@@ -2223,6 +2872,38 @@ export const TrackProcessRequest: MessageFns<TrackProcessRequest> = {
             message.pid = reader.int32();
             continue;
           }
+          case 3: {
+            if (tag !== 26) {
+              break;
+            }
+
+            message.name = reader.string();
+            continue;
+          }
+          case 4: {
+            if (tag !== 32) {
+              break;
+            }
+
+            message.intervalMs = longToNumber(reader.int64());
+            continue;
+          }
+          case 5: {
+            if (tag !== 40) {
+              break;
+            }
+
+            message.adaptive = reader.bool();
+            continue;
+          }
+          case 6: {
+            if (tag !== 50) {
+              break;
+            }
+
+            message.retention = RetentionPolicy.decode(reader, reader.uint32());
+            continue;
+          }
         }
         if ((tag & 7) === 4 || tag === 0) {
           break;
@@ -2247,6 +2928,14 @@ export const TrackProcessRequest: MessageFns<TrackProcessRequest> = {
     return {
       node: isSet(object.node) ? globalThis.String(object.node) : "",
       pid: isSet(object.pid) ? globalThis.Number(object.pid) : 0,
+      name: isSet(object.name) ? globalThis.String(object.name) : "",
+      intervalMs: isSet(object.intervalMs)
+        ? globalThis.Number(object.intervalMs)
+        : isSet(object.interval_ms)
+        ? globalThis.Number(object.interval_ms)
+        : 0,
+      adaptive: isSet(object.adaptive) ? globalThis.Boolean(object.adaptive) : false,
+      retention: isSet(object.retention) ? RetentionPolicy.fromJSON(object.retention) : undefined,
     };
   },
 
@@ -2258,6 +2947,18 @@ export const TrackProcessRequest: MessageFns<TrackProcessRequest> = {
     if (message.pid !== 0) {
       obj.pid = Math.round(message.pid);
     }
+    if (message.name !== "") {
+      obj.name = message.name;
+    }
+    if (message.intervalMs !== 0) {
+      obj.intervalMs = Math.round(message.intervalMs);
+    }
+    if (message.adaptive !== false) {
+      obj.adaptive = message.adaptive;
+    }
+    if (message.retention !== undefined) {
+      obj.retention = RetentionPolicy.toJSON(message.retention);
+    }
     return obj;
   },
 
@@ -2268,6 +2969,12 @@ export const TrackProcessRequest: MessageFns<TrackProcessRequest> = {
     const message = createBaseTrackProcessRequest();
     message.node = object.node ?? "";
     message.pid = object.pid ?? 0;
+    message.name = object.name ?? "";
+    message.intervalMs = object.intervalMs ?? 0;
+    message.adaptive = object.adaptive ?? false;
+    message.retention = (object.retention !== undefined && object.retention !== null)
+      ? RetentionPolicy.fromPartial(object.retention)
+      : undefined;
     return message;
   },
 };
@@ -2812,13 +3519,16 @@ export const ListJobsRequest: MessageFns<ListJobsRequest> = {
 };
 
 function createBaseListJobsResponse(): ListJobsResponse {
-  return { jobs: [], _unknownFields: {} };
+  return { jobs: [], untracked: [], _unknownFields: {} };
 }
 
 export const ListJobsResponse: MessageFns<ListJobsResponse> = {
   encode(message: ListJobsResponse, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
     for (const v of message.jobs) {
       Job.encode(v!, writer.uint32(10).fork()).join();
+    }
+    for (const v of message.untracked) {
+      SlurmRecord.encode(v!, writer.uint32(18).fork()).join();
     }
     if (message._unknownFields !== undefined) {
       for (const [key, values] of globalThis.Object.entries(message._unknownFields)) {
@@ -2852,6 +3562,14 @@ export const ListJobsResponse: MessageFns<ListJobsResponse> = {
             message.jobs.push(Job.decode(reader, reader.uint32()));
             continue;
           }
+          case 2: {
+            if (tag !== 18) {
+              break;
+            }
+
+            message.untracked.push(SlurmRecord.decode(reader, reader.uint32()));
+            continue;
+          }
         }
         if ((tag & 7) === 4 || tag === 0) {
           break;
@@ -2873,13 +3591,21 @@ export const ListJobsResponse: MessageFns<ListJobsResponse> = {
   },
 
   fromJSON(object: any): ListJobsResponse {
-    return { jobs: globalThis.Array.isArray(object?.jobs) ? object.jobs.map((e: any) => Job.fromJSON(e)) : [] };
+    return {
+      jobs: globalThis.Array.isArray(object?.jobs) ? object.jobs.map((e: any) => Job.fromJSON(e)) : [],
+      untracked: globalThis.Array.isArray(object?.untracked)
+        ? object.untracked.map((e: any) => SlurmRecord.fromJSON(e))
+        : [],
+    };
   },
 
   toJSON(message: ListJobsResponse): unknown {
     const obj: any = {};
     if (message.jobs?.length) {
       obj.jobs = message.jobs.map((e) => Job.toJSON(e));
+    }
+    if (message.untracked?.length) {
+      obj.untracked = message.untracked.map((e) => SlurmRecord.toJSON(e));
     }
     return obj;
   },
@@ -2890,6 +3616,7 @@ export const ListJobsResponse: MessageFns<ListJobsResponse> = {
   fromPartial(object: DeepPartial<ListJobsResponse>): ListJobsResponse {
     const message = createBaseListJobsResponse();
     message.jobs = object.jobs?.map((e) => Job.fromPartial(e)) || [];
+    message.untracked = object.untracked?.map((e) => SlurmRecord.fromPartial(e)) || [];
     return message;
   },
 };
@@ -9279,6 +10006,28 @@ export const CoordinatorServiceService = {
     responseSerialize: (value: UndrainResponse): Buffer => Buffer.from(UndrainResponse.encode(value).finish()),
     responseDeserialize: (value: Buffer): UndrainResponse => UndrainResponse.decode(value),
   },
+  /** What an agent has heard of Slurm jobs on its node. */
+  reportSlurmJobs: {
+    path: "/holdfast.v1.CoordinatorService/ReportSlurmJobs" as const,
+    requestStream: false as const,
+    responseStream: false as const,
+    requestSerialize: (value: ReportSlurmJobsRequest): Buffer =>
+      Buffer.from(ReportSlurmJobsRequest.encode(value).finish()),
+    requestDeserialize: (value: Buffer): ReportSlurmJobsRequest => ReportSlurmJobsRequest.decode(value),
+    responseSerialize: (value: ReportSlurmJobsResponse): Buffer =>
+      Buffer.from(ReportSlurmJobsResponse.encode(value).finish()),
+    responseDeserialize: (value: Buffer): ReportSlurmJobsResponse => ReportSlurmJobsResponse.decode(value),
+  },
+  listSlurmJobs: {
+    path: "/holdfast.v1.CoordinatorService/ListSlurmJobs" as const,
+    requestStream: false as const,
+    responseStream: false as const,
+    requestSerialize: (value: ListSlurmJobsRequest): Buffer => Buffer.from(ListSlurmJobsRequest.encode(value).finish()),
+    requestDeserialize: (value: Buffer): ListSlurmJobsRequest => ListSlurmJobsRequest.decode(value),
+    responseSerialize: (value: ListSlurmJobsResponse): Buffer =>
+      Buffer.from(ListSlurmJobsResponse.encode(value).finish()),
+    responseDeserialize: (value: Buffer): ListSlurmJobsResponse => ListSlurmJobsResponse.decode(value),
+  },
 } as const;
 
 export interface CoordinatorServiceServer extends UntypedServiceImplementation {
@@ -9316,6 +10065,9 @@ export interface CoordinatorServiceServer extends UntypedServiceImplementation {
   /** Checkpoints the jobs on a node and places nothing there any more. */
   drain: handleUnaryCall<DrainRequest, DrainResponse>;
   undrain: handleUnaryCall<UndrainRequest, UndrainResponse>;
+  /** What an agent has heard of Slurm jobs on its node. */
+  reportSlurmJobs: handleUnaryCall<ReportSlurmJobsRequest, ReportSlurmJobsResponse>;
+  listSlurmJobs: handleUnaryCall<ListSlurmJobsRequest, ListSlurmJobsResponse>;
 }
 
 export interface CoordinatorServiceClient extends Client {
@@ -9683,6 +10435,37 @@ export interface CoordinatorServiceClient extends Client {
     metadata: Metadata,
     options: Partial<CallOptions>,
     callback: (error: ServiceError | null, response: UndrainResponse) => void,
+  ): ClientUnaryCall;
+  /** What an agent has heard of Slurm jobs on its node. */
+  reportSlurmJobs(
+    request: ReportSlurmJobsRequest,
+    callback: (error: ServiceError | null, response: ReportSlurmJobsResponse) => void,
+  ): ClientUnaryCall;
+  reportSlurmJobs(
+    request: ReportSlurmJobsRequest,
+    metadata: Metadata,
+    callback: (error: ServiceError | null, response: ReportSlurmJobsResponse) => void,
+  ): ClientUnaryCall;
+  reportSlurmJobs(
+    request: ReportSlurmJobsRequest,
+    metadata: Metadata,
+    options: Partial<CallOptions>,
+    callback: (error: ServiceError | null, response: ReportSlurmJobsResponse) => void,
+  ): ClientUnaryCall;
+  listSlurmJobs(
+    request: ListSlurmJobsRequest,
+    callback: (error: ServiceError | null, response: ListSlurmJobsResponse) => void,
+  ): ClientUnaryCall;
+  listSlurmJobs(
+    request: ListSlurmJobsRequest,
+    metadata: Metadata,
+    callback: (error: ServiceError | null, response: ListSlurmJobsResponse) => void,
+  ): ClientUnaryCall;
+  listSlurmJobs(
+    request: ListSlurmJobsRequest,
+    metadata: Metadata,
+    options: Partial<CallOptions>,
+    callback: (error: ServiceError | null, response: ListSlurmJobsResponse) => void,
   ): ClientUnaryCall;
 }
 
