@@ -1,6 +1,6 @@
 /**
- * Six projects, named after their folders under test/. `checks` and `unit` run in parallel; `machine` (takes huge pages and swap), `contract`,
- * `e2e` and `slurm` start servers, simulated nodes and measurements, so their files run one after the other.
+ * Six projects, named after their folders under test/. `checks`, `unit` and `contract` run in parallel; `machine` (takes huge pages and
+ * swap), `e2e` and `slurm` start simulated nodes and measurements, so their files run one after the other.
  */
 const common = {
   rootDir: __dirname,
@@ -25,11 +25,11 @@ const project = (name, extra = {}) => ({
   ...extra,
 });
 
-/** One file at a time, and minutes instead of seconds for a test. Jest ignores a project's own testTimeout. */
-const serial = {
-  runner: '<rootDir>/test/serial-runner.cjs',
-  setupFilesAfterEnv: ['<rootDir>/test/long-timeout.cjs'],
-};
+/** Minutes instead of seconds for a test. Jest ignores a project's own testTimeout. */
+const patient = { setupFilesAfterEnv: ['<rootDir>/test/long-timeout.cjs'] };
+
+/** One file at a time. */
+const serial = { ...patient, runner: '<rootDir>/test/serial-runner.cjs' };
 
 module.exports = {
   maxWorkers: 2,
@@ -37,8 +37,8 @@ module.exports = {
   projects: [
     project('checks'),
     project('unit'),
+    project('contract', patient),
     project('machine', serial),
-    project('contract', serial),
     project('e2e', serial),
     project('slurm', serial),
   ],

@@ -154,6 +154,7 @@ export async function startCoordinator(
     startCollecting(context, options.gcIntervalMs),
   ];
   telemetry.setReady(true);
+  void context.roles.warnOfUnknown();
   log.info(
     {
       address: server.address,
@@ -175,6 +176,7 @@ export async function startCoordinator(
       log.level = options.logLevel;
       context.gate.admit();
       context.audit.reopen();
+      void context.roles.warnOfUnknown();
       void certificateWatch?.look();
       log.info({ reloaded: change.reloaded, needRestart }, 'configuration read again');
     },

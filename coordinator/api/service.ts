@@ -52,7 +52,11 @@ export function coordinatorHandlers(context: Context, caller: Caller): Handlers 
       if (resume !== '') throw new HoldfastError('INVALID_ARGUMENT', 'resume is for Slurm jobs only');
       return { job: await submitJob(context, caller, spec), operation: '', completedEarlier: false };
     },
-    trackProcess: async (request) => ({ job: await trackProcess(context, caller, request) }),
+    trackProcess: async (request) => {
+      // There is nothing else that it is good for.
+      requirePrivilege(caller, 'checkpoint', context.policies().unprivilegedAllowed);
+      return { job: await trackProcess(context, caller, request) };
+    },
     launchMember: async (request) => {
       requireJob(caller, 'launchMember', jobs.get(request.job));
       return { exitCode: await launchMember(context, request) };

@@ -32,7 +32,8 @@ export class Audit {
   }
 
   record(entry: AuditEntry): void {
-    if (this.#file === null) this.log.info({ audit: entry }, 'audit');
+    // The job as in every other line about it.
+    if (this.#file === null) this.log.info({ job: entry.job, audit: entry }, 'audit');
     else this.#file.add(JSON.stringify(entry));
     this.recorded.emit(entry);
   }

@@ -31,6 +31,20 @@ export const systemUsers: UserDatabase = {
   },
 };
 
+/**
+ * Those that nobody here is called: a name with a slip gives no role to anybody, in silence.
+ * @param entries of the settings `admins` and `operators`
+ */
+export async function unknownNames(entries: readonly string[]): Promise<string[]> {
+  const unknown = entries.map(async (entry) => {
+    const group = /^group:(.*)$/.exec(entry)?.[1];
+    const query = group === undefined ? ['passwd', entry] : ['group', group];
+    const { code } = await runTool('getent', query, '', TIMEOUT_MS);
+    return code === NOT_FOUND ? [entry] : [];
+  });
+  return (await Promise.all(unknown)).flat();
+}
+
 function mustHaveWorked(program: string, result: { code: number; stdout: string; stderr: string }): string {
   if (result.code === 0) return result.stdout;
   throw new HoldfastError('INTERNAL', `${program} failed (${result.code}): ${result.stderr.trim()}`);

@@ -3,7 +3,7 @@ import type { Logger } from '../../core/log';
 import type { Role } from '../api/authorize';
 import type { Clock } from '../clock';
 import type { Policies } from '../policies';
-import type { UserDatabase, UserEntry } from './database';
+import { type UserDatabase, type UserEntry, unknownNames } from './database';
 
 const ROOT = 0;
 /** A user who leaves a group keeps its role for so long. */
@@ -42,6 +42,18 @@ export class Roles {
     const lists = this.lists();
     const needsName = [...lists.operators, ...lists.admins].some((entry) => !/^[0-9]+$/.test(entry));
     return roleOf(uid, needsName && uid !== ROOT ? await this.user(uid) : null, lists);
+  }
+
+  /** Never rejects. */
+  async warnOfUnknown(): Promise<void> {
+    const { operators, admins } = this.lists();
+    try {
+      const names = [...operators, ...admins].filter((entry) => !/^[0-9]+$/.test(entry));
+      const unknown = await unknownNames([...new Set(names)]);
+      if (unknown.length > 0) this.log.warn({ unknown }, 'admins or operators that nobody here is called');
+    } catch (err) {
+      this.log.warn({ err }, 'admins and operators could not be looked up');
+    }
   }
 
   /** null: unknown here, or the name service does not answer. */

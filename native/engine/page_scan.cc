@@ -1,39 +1,18 @@
 #include "page_scan.h"
 
 #include <fcntl.h>
-#include <sys/ioctl.h>
 #include <unistd.h>
 
 #include <algorithm>
 #include <array>
 #include <cerrno>
-#include <future>
-#include <thread>
 
 #include "failure.h"
+#include "pagemap_scan.h"
 
 namespace holdfast {
 
 namespace {
-
-// From <linux/fs.h> of kernel 6.7 and later; a build machine's headers may be older.
-struct ScanRequest {
-  uint64_t size, flags, start, end, walk_end, vector, vector_length, max_pages;
-  uint64_t category_inverted, category_mask, category_anyof_mask, return_mask;
-};
-struct ScanRegion {
-  uint64_t start, end, categories;
-};
-constexpr unsigned long kPagemapScan = _IOWR('f', 16, ScanRequest);
-constexpr uint64_t kIsWriteProtectable = 1 << 0;
-constexpr uint64_t kIsWritten = 1 << 1;
-constexpr uint64_t kIsFile = 1 << 2;
-constexpr uint64_t kIsPresent = 1 << 3;
-constexpr uint64_t kIsSwapped = 1 << 4;
-constexpr uint64_t kIsZero = 1 << 5;
-constexpr uint64_t kIsGuard = 1 << 8;  // kernel 6.15 and later
-constexpr uint64_t kProtectMatching = 1 << 0;
-constexpr uint64_t kCheckProtectable = 1 << 1;
 
 // Bits of a /proc/PID/pagemap entry.
 constexpr uint64_t kEntryPresent = 1ull << 63;
@@ -41,14 +20,7 @@ constexpr uint64_t kEntrySwapped = 1ull << 62;
 constexpr uint64_t kEntryFile = 1ull << 61;
 constexpr uint64_t kEntryGuard = 1ull << 58;
 
-constexpr size_t kRegionsPerScan = 512;
 constexpr size_t kEntriesPerRead = 8192;
-
-// A walk over so much takes about as long as starting a thread ten times.
-constexpr uint64_t kBytesPerPart = 256u << 20;
-// No part cuts a huge page.
-constexpr uint64_t kHugePageBytes = 2u << 20;
-constexpr uint64_t kHugestTlbPageBytes = 1u << 30;
 
 bool kernel_accepts(uint64_t categories) {
   const File pagemap(::open("/proc/self/pagemap", O_RDONLY | O_CLOEXEC));
@@ -72,6 +44,13 @@ bool has_contents(uint64_t entry, MapKind kind) {
   return kind == MapKind::Anonymous || (entry & kEntryFile) == 0;
 }
 
+}  // namespace
+
+uint32_t page_size() {
+  static const uint32_t size = static_cast<uint32_t>(::sysconf(_SC_PAGESIZE));
+  return size;
+}
+
 void append(std::vector<ScannedRun>& runs, const ScannedRun& run) {
   if (!runs.empty() && runs.back().address + runs.back().pages * page_size() == run.address &&
       runs.back().unwritten == run.unwritten) {
@@ -79,13 +58,6 @@ void append(std::vector<ScannedRun>& runs, const ScannedRun& run) {
   } else {
     runs.push_back(run);
   }
-}
-
-}  // namespace
-
-uint32_t page_size() {
-  static const uint32_t size = static_cast<uint32_t>(::sysconf(_SC_PAGESIZE));
-  return size;
 }
 
 ScanMethod probe_scan_method() {
@@ -129,34 +101,6 @@ bool PageScan::next(ScannedRun& run) {
   return true;
 }
 
-std::vector<ScannedRun> scan_at_once(int pid, ScanMethod method, const MemoryMap& map, bool write_protect) {
-  const uint64_t bytes = map.end - map.start;
-  const uint64_t parts = std::clamp<uint64_t>(bytes / kBytesPerPart, 1, std::max(1u, std::thread::hardware_concurrency()));
-  const uint64_t unit = map.huge_tlb ? kHugestTlbPageBytes : kHugePageBytes;
-  const uint64_t part_bytes = (bytes / parts + unit - 1) / unit * unit;
-  std::vector<std::future<std::vector<ScannedRun>>> walks;
-  for (uint64_t start = map.start; start < map.end;) {
-    const uint64_t aligned = (start + part_bytes) / unit * unit;
-    MemoryMap part = map;
-    part.start = start;
-    part.end = std::min(map.end, aligned);
-    start = part.end;
-    const auto policy = parts == 1 ? std::launch::deferred : std::launch::async;
-    walks.push_back(std::async(policy, [=] {
-      PageScan scan(pid, method);
-      scan.enter(part, write_protect);
-      std::vector<ScannedRun> found;
-      for (ScannedRun run; scan.next(run);) append(found, run);
-      return found;
-    }));
-  }
-  std::vector<ScannedRun> all;
-  for (auto& walk : walks) {
-    for (const ScannedRun& run : walk.get()) append(all, run);
-  }
-  return all;
-}
-
 void PageScan::refill_by_scan() {
   std::array<ScanRegion, kRegionsPerScan> regions;
   ScanRequest request{};
@@ -164,7 +108,8 @@ void PageScan::refill_by_scan() {
   request.start = position_;
   request.end = map_.end;
   request.vector = reinterpret_cast<uint64_t>(regions.data());
-  request.vector_length = regions.size();
+  // The kernel takes memory for so many, and few pages are looked at often.
+  request.vector_length = std::min<uint64_t>(regions.size(), (map_.end - position_) / page_size());
   request.category_inverted = request.category_mask = excluded(map_.kind);
   request.category_anyof_mask = kIsPresent | kIsSwapped;
   if (write_protect_) {

@@ -33,6 +33,9 @@ struct ScannedRun {
   bool unwritten;
 };
 
+// Joins the run to the last one where it goes on.
+void append(std::vector<ScannedRun>& runs, const ScannedRun& run);
+
 // Walks the maps of one process. Present or swapped pages are named; left out are guard pages (where the
 // kernel knows them), in anonymous maps zero pages that were only read, in file-private maps the file's own pages.
 class PageScan {
@@ -50,6 +53,9 @@ class PageScan {
   // Whether the whole map is registered for asynchronous write-protection.
   bool is_write_protectable(const MemoryMap& map) const;
 
+  // The process's /proc/PID/pagemap.
+  const File& pagemap() const { return pagemap_; }
+
  private:
   void refill_by_scan();
   void refill_by_entries();
@@ -63,8 +69,5 @@ class PageScan {
   std::vector<ScannedRun> found_;
   size_t taken_ = 0;
 };
-
-// Walks a map that nobody writes to on as many processors as its size is worth: what a PageScan that has entered it finds.
-std::vector<ScannedRun> scan_at_once(int pid, ScanMethod method, const MemoryMap& map, bool write_protect);
 
 }  // namespace holdfast

@@ -42,7 +42,7 @@ class Surveyor {
     const auto maps = parse_private_maps(text);
     SurveyedSpace found{&space, process.image_pid, {}};
     found.maps.reserve(maps.size());
-    space.tracker.scan(maps, frozen_, scan_method_, [&](const MemoryMap& map) {
+    space.tracker.scan(maps, look_of(space), scan_method_, [&](const MemoryMap& map) {
       SurveyedMap& entered = found.maps.emplace_back(SurveyedMap{map, {}});
       return [this, &space, &entered](const PageRun& run, bool unwritten) { note(space, entered, run, unwritten); };
     });
@@ -60,6 +60,14 @@ class Surveyor {
   }
 
  private:
+  // Whether a round of this attempt has looked at the space.
+  bool was_looked_at(const TrackedSpace& space) const { return space.looked_at == ledger_.attempt(); }
+
+  Look look_of(const TrackedSpace& space) const {
+    if (!frozen_) return Look::WhileItRuns;
+    return was_looked_at(space) ? Look::FrozenAfterRound : Look::Frozen;
+  }
+
   // Who else writes to shared memory, and how, no page table of this process tells: all of it is read, and compared with what
   // was read before.
   void look_at_segments(int pid, std::string_view maps, SurveyedSpace& found) {
@@ -92,7 +100,7 @@ class Surveyor {
     }
     // A round of this attempt has found what was not known, and stored it: the hold does not go through all pages for it
     // again. Should one be missing all the same, there will be no index (M4).
-    if (frozen_ && space.looked_at == ledger_.attempt() && map.map.kind == MapKind::Anonymous) return;
+    if (frozen_ && was_looked_at(space) && map.map.kind == MapKind::Anonymous) return;
     ledger_.visit(space, run, [&](uint64_t address, PageEntry entry) {
       // Zeros were noted while another map was there, if they are noted in a map that shows a file.
       const bool isKnown = entry != kPageUnknown && (entry != kPageZero || map.map.kind == MapKind::Anonymous);

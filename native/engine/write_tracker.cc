@@ -9,6 +9,7 @@
 #include <cerrno>
 
 #include "failure.h"
+#include "frozen_scan.h"
 #include "process_stat.h"
 #include "stolen_userfaultfd.h"
 
@@ -157,10 +158,10 @@ bool WriteTracker::is_tracked(const PageScan& scan, const MemoryMap& map) {
   return false;
 }
 
-void WriteTracker::scan(const std::vector<MemoryMap>& maps, bool frozen, ScanMethod scan_method,
+void WriteTracker::scan(const std::vector<MemoryMap>& maps, Look look, ScanMethod scan_method,
                         const std::function<Found(const MemoryMap&)>& enter) {
   // Soft-dirty bits cannot be read and cleared in one step: while the process runs, nothing can be said about it.
-  if (method_ == TrackMethod::SoftDirty && !frozen) return;
+  if (method_ == TrackMethod::SoftDirty && look == Look::WhileItRuns) return;
   let_go_after_exec();
   PageScan scan(pid_, scan_method);
   const File pagemap = open_proc(pid_, "pagemap", O_RDONLY);
@@ -175,12 +176,13 @@ void WriteTracker::scan(const std::vector<MemoryMap>& maps, bool frozen, ScanMet
         found({run.address, run.pages}, was_tracked && run.unwritten);
       }
     };
-    if (frozen) {
-      // The job waits, and its processors are free.
-      for (const ScannedRun& run : scan_at_once(pid_, scan_method, map, protects)) take(run);
-    } else {
+    if (look == Look::WhileItRuns) {
       scan.enter(map, protects);
       for (ScannedRun run; scan.next(run);) take(run);
+    } else {
+      // The job waits, and its processors are free.
+      const FrozenWalk walk{protects, was_tracked && look == Look::FrozenAfterRound};
+      for (const ScannedRun& run : scan_frozen(pid_, scan_method, map, walk)) take(run);
     }
   }
   if (method_ == TrackMethod::SoftDirty) soft_dirty_cleared_ = clear_soft_dirty(pid_);

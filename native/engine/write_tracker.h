@@ -27,6 +27,12 @@ const char* name_of(TrackMethod method);
 // two. Over such a mark in a map of a file MADV_GUARD_INSTALL never comes to its end (Linux 6.18).
 inline bool can_be_tracked(MapKind kind, bool huge_tlb) { return kind == MapKind::Anonymous && !huge_tlb; }
 
+enum class Look {
+  WhileItRuns,
+  Frozen,
+  FrozenAfterRound,  // looked at not long ago while it ran: most is there and was not written since
+};
+
 class WriteTracker {
  public:
   WriteTracker(int pid, TrackMethod wanted);
@@ -44,7 +50,7 @@ class WriteTracker {
 
   // Names the pages of all maps that have contents of their own, and starts to track those that are not tracked yet. In a
   // process that runs, what changes meanwhile is found by the next scan.
-  void scan(const std::vector<MemoryMap>& maps, bool frozen, ScanMethod scan_method,
+  void scan(const std::vector<MemoryMap>& maps, Look look, ScanMethod scan_method,
             const std::function<Found(const MemoryMap&)>& enter);
 
  private:

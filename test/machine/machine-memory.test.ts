@@ -22,9 +22,18 @@ afterAll(async () => {
   await swap.giveBack();
 });
 
-function capture(generations: Generations, victim: Victim, rounds = 1): Promise<Generation> {
+async function nothing(): Promise<void> {}
+
+/** @param change what happens between the rounds and the hold */
+function capture(
+  generations: Generations,
+  victim: Victim,
+  rounds = 1,
+  change: () => Promise<unknown> = nothing,
+): Promise<Generation> {
   const processes = () => [{ pid: victim.pid, imagePid: 7 }];
   return generations.capture(processes, rounds, async () => {
+    await change();
     await victim.stop();
     return { snapshots: [], release: async () => victim.resume() };
   });
@@ -64,13 +73,12 @@ testUnless(hugePages.whyNot)(
 const swappedPages = (pid: number): number =>
   privateMapsOf(pid).find(({ start }) => start === ANONYMOUS)?.swapped.size ?? 0;
 
-testUnless(swap.whyNot).each([0, 1])('pages in the swap are captured (%d rounds)', async (rounds) => {
-  const [victim, other] = [await filledVictim(), await filledVictim()];
-  for (const one of [victim, other]) await one.ask('page out', 'paged out');
-  // To look is to bring them back: of two that did the same, one is looked at.
-  expect(swappedPages(other.pid)).toBeGreaterThan(100);
-  const generations = new Generations('probe', { compressionLevel: 0 });
-  const generation = await capture(generations, victim, rounds);
+/** What a restore of the generation shows is what the victim has. */
+async function expectRestorable(
+  generations: Generations,
+  generation: Generation,
+  victim: Victim,
+): Promise<void> {
   const twin = await program.start();
   await twin.stop();
   const filling = startFill(generation.index, [{ imagePid: 7, pid: twin.pid }], { threads: 2 });
@@ -79,4 +87,33 @@ testUnless(swap.whyNot).each([0, 1])('pages in the swap are captured (%d rounds)
   filling.close();
   twin.resume();
   expect(await twin.sums()).toEqual(await victim.sums());
+}
+
+testUnless(swap.whyNot).each([0, 1])('pages in the swap are captured (%d rounds)', async (rounds) => {
+  const [victim, other] = [await filledVictim(), await filledVictim()];
+  for (const one of [victim, other]) await one.ask('page out', 'paged out');
+  // To look is to bring them back: of two that did the same, one is looked at.
+  expect(swappedPages(other.pid)).toBeGreaterThan(100);
+  const generations = new Generations('probe', { compressionLevel: 0 });
+  const generation = await capture(generations, victim, rounds);
+  await expectRestorable(generations, generation, victim);
+});
+
+testUnless(swap.whyNot)('pages that were swapped out and in between a round and the hold', async () => {
+  const [victim, other] = [await filledVictim(), await filledVictim()];
+  await other.ask('page out', 'paged out');
+  expect(swappedPages(other.pid)).toBeGreaterThan(100);
+  const generations = new Generations('probe', { compressionLevel: 0 });
+  const out = () => victim.ask('page out', 'paged out');
+  const outAndIn = async () => {
+    await out();
+    await victim.sums();
+  };
+  for (const change of [nothing, out, outAndIn]) {
+    const generation = await capture(generations, victim, 1, change);
+    generations.ledger.commit();
+    // The 1600 of the map that was swapped are not among them.
+    if (change !== nothing) expect(generation.counts.stalePages).toBeLessThan(1000);
+    await expectRestorable(generations, generation, victim);
+  }
 });

@@ -75,6 +75,7 @@ static struct range any_range(uint64_t *random)
 	return (struct range){ (char *)(ARENA + below(random, ARENA_PAGES - pages) * PAGE), pages };
 }
 
+/* All that one page table shows, or one huge page. */
 static struct range huge_range(uint64_t *random)
 {
 	return (struct range){ (char *)(ARENA + below(random, ARENA_PAGES / 512) * 512 * PAGE), 512 };
@@ -166,6 +167,10 @@ static void collapse(uint64_t *random)
 static void move(uint64_t *random)
 {
 	struct range from = any_range(random), to = any_range(random);
+	if (below(random, 6) == 0) {
+		from = huge_range(random);
+		to = huge_range(random);
+	}
 	uint64_t size = (below(random, 2) ? from.pages : to.pages) * PAGE;
 	switch (below(random, 5)) {
 	case 0: /* shrinks */
@@ -422,6 +427,9 @@ static void do_something(uint64_t *random)
 		change_shared(random);
 		break;
 	case 34:
+		if (below(random, 8) == 0) madvise(huge_range(random).at, 512 * PAGE, MADV_DONTNEED);
+		break;
+	case 35:
 		if (depth == 0) change_huge_page(random);
 		break;
 	default:

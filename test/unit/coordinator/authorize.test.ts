@@ -171,6 +171,17 @@ describe('roles', () => {
     expect([await roles.of(1000), await roles.of(5), asked]).toEqual(['user', 'admin', 3]);
   });
 
+  test('names that nobody has are told at the start', async () => {
+    const lines: { unknown?: string[]; msg: string }[] = [];
+    const log = openLog('test', 'warn', { write: (line) => void lines.push(JSON.parse(line)) });
+    const lists = {
+      admins: ['root', 'group:root', '4123456789', 'alise-typo'],
+      operators: ['group:no-such', 'alise-typo'],
+    };
+    await new Roles(() => lists, systemUsers, new ManualClock(), log).warnOfUnknown();
+    expect(lines).toMatchObject([{ unknown: ['group:no-such', 'alise-typo'] }]);
+  });
+
   test('the name service knows names and groups of this machine', async () => {
     expect(await systemUsers.find(0)).toMatchObject({
       name: 'root',

@@ -198,6 +198,7 @@ describe('ckpt_unpriv_allowed', () => {
     const owner = cluster.user(OWNER);
     await expect(owner.checkpoint(job)).rejects.toMatchObject(denied);
     await expect(owner.restart(job)).rejects.toMatchObject(denied);
+    await expect(PROBES.trackProcess(owner)).rejects.toMatchObject(denied);
     await expect(owner.submit({ intervalMs: 60_000 })).rejects.toMatchObject(denied);
     await expect(PROBES.import(owner)).rejects.toThrow('ckpt_unpriv_allowed is 0');
     expect((await owner.submit()).state).toBe(JobState.RUNNING);

@@ -1,4 +1,4 @@
-/** A running test/victims/memory.c, driven by lines. */
+/** A running test/victims/memory.c, or another of these victims that is driven by lines. */
 import { type ChildProcess, execFileSync, spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
@@ -7,7 +7,7 @@ import { join } from 'node:path';
 import { createInterface } from 'node:readline';
 import { setTimeout as delay } from 'node:timers/promises';
 
-const SOURCE = join(__dirname, '../../victims/memory.c');
+const VICTIMS = join(__dirname, '../../victims');
 
 export interface VictimProgram {
   start(): Promise<Victim>;
@@ -17,11 +17,12 @@ export interface VictimProgram {
   remove(): void;
 }
 
-export function buildVictim(): VictimProgram {
+export function buildVictim(name: 'memory' | 'pages' = 'memory'): VictimProgram {
   const directory = mkdtempSync(join(tmpdir(), 'holdfast-engine-'));
-  const program = join(directory, 'memory');
+  const program = join(directory, name);
+  const source = join(VICTIMS, `${name}.c`);
   const mapped = join(directory, 'mapped');
-  execFileSync('gcc', ['-O2', '-Wall', '-Wextra', '-Werror', '-o', program, SOURCE], { stdio: 'inherit' });
+  execFileSync('gcc', ['-O2', '-Wall', '-Wextra', '-Werror', '-o', program, source], { stdio: 'inherit' });
   writeFileSync(mapped, Buffer.from(Array.from({ length: 64 * 4096 }, (_, i) => (i * 7 + (i >> 8)) & 0xff)));
   const victims: Victim[] = [];
   return {

@@ -117,7 +117,10 @@ export class FakeCluster {
         return systemClock.every(periodMs, run);
       },
     };
-    this.coordinator = await startCoordinator(this.options(), { peerCredentials, clock, ...this.#parts });
+    // Nobody is looked up: those are processes, and the names say nothing here.
+    const users = { find: async () => null };
+    const parts = { peerCredentials, clock, users, ...this.#parts };
+    this.coordinator = await startCoordinator(this.options(), parts);
     this.address = this.coordinator.address;
   }
 
