@@ -35,11 +35,11 @@ const isAgentPoint = (point: FaultPoint): boolean => !point.startsWith('coordina
 const isRestartPoint = (point: FaultPoint): boolean =>
   /^(agent\.(stage|restore|resume)|coordinator\.restart)\./.test(point);
 
-/** They meet a job that runs: test/e2e/lazy-faults.test.ts. */
-const isLazyPoint = (point: FaultPoint): boolean => point.startsWith('agent.lazy.');
+/** Those of a job that runs are in test/e2e/lazy-faults.test.ts, that of a Slurm script in test/unit/coordinator/slurm.test.ts. */
+const isElsewhere = (point: FaultPoint): boolean => /^(agent\.lazy|coordinator\.slurm)\./.test(point);
 
 const scenarios = (isWanted: (point: FaultPoint) => boolean): Scenario[] =>
-  FAULT_POINTS.filter((point) => !isLazyPoint(point) && isWanted(point)).flatMap((point): Scenario[] => {
+  FAULT_POINTS.filter((point) => !isElsewhere(point) && isWanted(point)).flatMap((point): Scenario[] => {
     // The death of a coordinator is in leadership.test.ts.
     return isAgentPoint(point)
       ? [[point, 'error'] as const, [point, 'kill'] as const]
