@@ -17,6 +17,9 @@ const QUICK_AGENTS = [20];
 const TARGET_AGENTS = 1000;
 const INTERVAL_MS = 60_000;
 const QUICK_INTERVAL_MS = 2_000;
+/** Of the agents; an upload takes ten times as long, and a checkpoint has to be over when the next one is due. */
+const PACE_MS = 200;
+const QUICK_PACE_MS = 50;
 /** Simulator, coordinator and Redis, without what does not grow. */
 const MIB_PER_AGENT = 1;
 const START_EVERY = 10;
@@ -39,7 +42,7 @@ class Load {
 
   static async start(context: BenchContext, agents: number): Promise<Load> {
     const intervalMs = context.quick ? QUICK_INTERVAL_MS : INTERVAL_MS;
-    const cluster = await LoadCluster.start(agents);
+    const cluster = await LoadCluster.start(agents, context.quick ? QUICK_PACE_MS : PACE_MS);
     context.atEnd(() => cluster.stop());
     const sizes = jobSizes(agents);
     const trees = sizes.reduce((sum, size) => sum + size, 0);

@@ -19,7 +19,7 @@ export class LoadCluster {
     readonly connection: Connection,
   ) {}
 
-  static async start(agents: number): Promise<LoadCluster> {
+  static async start(agents: number, paceMs: number): Promise<LoadCluster> {
     const directory = mkdtempSync(join(tmpdir(), 'holdfast-load-'));
     const store = join(directory, 'store');
     mkdirSync(store);
@@ -36,7 +36,10 @@ export class LoadCluster {
     try {
       cluster.simulator = await Program.start(
         'test/simulator/main.js',
-        ['--coordinator', String(coordinator.ready.address), '--agents', String(agents), '--json'],
+        [
+          ...['--coordinator', String(coordinator.ready.address), '--agents', String(agents)],
+          ...['--pace', String(paceMs), '--json'],
+        ],
         join(directory, 'simulator.log'),
         (told) => cluster.events.push(told as unknown as SimulationEvent),
         // It stands for a thousand processes: what one of them collects must not make the others wait.

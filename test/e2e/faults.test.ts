@@ -191,6 +191,7 @@ describe('a restart', () => {
 
   test('the older generation can be restarted, and ends as if nothing had been', () =>
     told(stack, async () => {
+      await replace('coordinator', '');
       // Its ranks may have told of each other's end when a restart was undone; that is cut off again.
       await restartFromFirst(['node1', 'node3']);
       job.release();

@@ -12,7 +12,7 @@ const HUGE = 0x150000000000;
 const ANONYMOUS = 0x100000000000;
 
 /** One for each victim of a test. */
-const hugePages = takeHugePages(3);
+const hugePages = takeHugePages(5);
 const swap = takeSwap(32);
 const program = buildVictim();
 afterEach(() => program.endAll());
