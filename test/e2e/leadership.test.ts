@@ -3,10 +3,11 @@
  * one takes over. Barriers of several nodes are met in test/unit/coordinator/leadership and in faults.test.ts.
  */
 import { join } from 'node:path';
-import { FAULT_POINTS, type FaultPoint } from '../../core/faults';
+import type { FaultPoint } from '../../core/faults';
 import { KEEP_ALL } from '../../core/retention';
 import { JobState, type Operation } from '../../proto/gen/holdfast/v1/coordinator';
 import { openStore } from '../../store/open';
+import { coordinatorPoints } from '../harness/faultPoints';
 import { HEADS, type Head, readText, Stack } from '../harness/stack';
 import { compileVictim } from '../harness/victims';
 import { intactGenerations } from './generations';
@@ -39,7 +40,6 @@ let firstCheckpoint: number;
 let leader: Head = 'head';
 
 const store = () => openStore(`file://${join(stack.directory, 'store')}`);
-const pointsOf = (what: string) => FAULT_POINTS.filter((point) => point.startsWith(`coordinator.${what}.`));
 const other = (): Head => HEADS.find((head) => head !== leader) ?? 'head';
 
 /** The one that stands by is replaced by one that will meet the fault, and then it leads. */
@@ -108,7 +108,7 @@ beforeAll(async () => {
 });
 afterAll(() => stack?.stop());
 
-test.each(pointsOf('checkpoint'))('%s', (point) =>
+test.each(coordinatorPoints('checkpoint'))('%s', (point) =>
   told(stack, async () => {
     await arm(point);
     residue.before();
@@ -125,7 +125,7 @@ test.each(pointsOf('checkpoint'))('%s', (point) =>
   }),
 );
 
-test.each(pointsOf('restart'))('%s', (point) =>
+test.each(coordinatorPoints('restart'))('%s', (point) =>
   told(stack, async () => {
     const before = await intactGenerations(store(), job.id);
     await arm(point);
@@ -140,7 +140,7 @@ test.each(pointsOf('restart'))('%s', (point) =>
   }),
 );
 
-test.each(pointsOf('gc'))('%s', (point) =>
+test.each(coordinatorPoints('gc'))('%s', (point) =>
   told(stack, async () => {
     const connection = await stack.connection('node1');
     if ((await operations.job(job.id, 'is known', () => true)).state !== JobState.RUNNING) await restarted();

@@ -23,6 +23,7 @@ import { Job, JobState } from '../../../../proto/gen/holdfast/v1/coordinator';
 import { LiveMode, RestartPolicy } from '../../../../proto/gen/holdfast/v1/manifest';
 import { withGuard } from '../../../../store/wrappers';
 import { MemoryStore } from '../../../contract/memoryStore';
+import { coordinatorPoints } from '../../../harness/faultPoints';
 import { differences } from '../support/collecting';
 import { SharedRedis } from './sharedRedis';
 import { SimulatedAgent } from './simulatedAgent';
@@ -43,27 +44,9 @@ const LOG_LEVEL = process.env.HOLDFAST_TEST_LOG ?? 'silent';
 type Action = 'checkpoint' | 'restart' | 'collect';
 
 const POINTS: Readonly<Record<Action, readonly FaultPoint[]>> = {
-  checkpoint: [
-    'coordinator.checkpoint.prepare',
-    'coordinator.checkpoint.capture',
-    'coordinator.checkpoint.barrier',
-    'coordinator.checkpoint.released',
-    'coordinator.checkpoint.uploaded',
-    'coordinator.checkpoint.before-commit',
-    'coordinator.checkpoint.after-commit',
-  ],
-  restart: [
-    'coordinator.restart.plan',
-    'coordinator.restart.staged',
-    'coordinator.restart.barrier',
-    'coordinator.restart.resumed',
-  ],
-  collect: [
-    'coordinator.gc.planned',
-    'coordinator.gc.manifest-deleted',
-    'coordinator.gc.condemned',
-    'coordinator.gc.object-deleted',
-  ],
+  checkpoint: coordinatorPoints('checkpoint'),
+  restart: coordinatorPoints('restart'),
+  collect: coordinatorPoints('gc'),
 };
 
 export type Mutation = 'no fence in Redis' | 'no guard of the store';
