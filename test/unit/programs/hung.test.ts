@@ -51,10 +51,23 @@ async function dump(limits: Partial<HoldLimits> = {}): Promise<Held> {
     explain: () => readFileSync(join(images, 'log'), 'utf8').slice(-1000),
   });
   const watchdog = await until(() => watchdogOf(directory));
-  const criu = await until(() => Number(readProc(watchdog, `task/${watchdog}/children`)?.trim()));
+  const criu = await until(() => lastChild(watchdog));
   const held = { hold, directory, watchdog, criu };
   holds.push(held);
   return held;
+}
+
+/** null: it has none. */
+function lastChild(pid: number): number | null {
+  const last = (readProc(pid, `task/${pid}/children`) ?? '').trim().split(' ').at(-1);
+  return last ? Number(last) : null;
+}
+
+/** Never 0, which would be this very process and its group. */
+function childOf(pid: number): number {
+  const child = lastChild(pid);
+  if (child === null) throw new Error(`process ${pid} has no child`);
+  return child;
 }
 
 function watchdogOf(directory: string): number | null {
@@ -74,12 +87,9 @@ async function expectThawed(): Promise<void> {
   await until(() => nftTables().every((table) => !table.includes('CRIU-')));
 }
 
-const helperOf = (criu: number): number =>
-  Number((readProc(criu, `task/${criu}/children`) ?? '').trim().split(' ').at(-1));
-
 test.each<[string, (held: Held) => number[]]>([
   ['CRIU', ({ criu }) => [criu]],
-  ["CRIU's helper", ({ criu }) => [helperOf(criu)]],
+  ["CRIU's helper", ({ criu }) => [childOf(criu)]],
   ['the watchdog', ({ watchdog }) => [watchdog]],
   ['the watchdog and CRIU', ({ watchdog, criu }) => [watchdog, criu]],
 ])('%s stopped at the gate of a dump: the tree runs on when the gate is failed', async (_, whom) => {
@@ -103,7 +113,7 @@ test('CRIU stopped when its gate is opened is woken, and the checkpoint good', a
 test('CRIU that hangs when its gate was opened is killed', async () => {
   const { hold, criu } = await dump({ passMs: 100 });
   await hold.atGate;
-  stop(helperOf(criu));
+  stop(childOf(criu));
   await expect(hold.pass()).rejects.toMatchObject({
     code: 'TIMEOUT',
     message: 'CRIU did not end after its gate was opened within 0.1 s',
