@@ -15,6 +15,7 @@ import { followDrains } from './drain/follow';
 import { followFailures } from './failures/follow';
 import { FailureTally } from './failures/tally';
 import { Gathering } from './jobs/gathering';
+import { Launches } from './jobs/launches';
 import { recoverJobs } from './jobs/recovery';
 import { fencedRedis } from './leadership/fence';
 import type { Leading } from './leadership/post';
@@ -179,7 +180,7 @@ async function buildContext(site: Site, term: Term, store: Context['store']): Pr
     transfers: new Transfers(),
     gathering,
     policies,
-    launching: new Set(),
+    launches: new Launches(),
     usage: new UsageTable(redis),
   };
 }
