@@ -5,10 +5,10 @@ import { KEEP_ALL } from '../../core/retention';
 import { invoke } from '../../core/rpc/handlers';
 import { identityMetadata } from '../../core/rpc/identity';
 import type { Peer } from '../../core/rpc/localSocket';
+import { serveHooks } from '../../core/slurm/hooks';
+import { type HookMessage, isOfNode, isOfStep, isOfTask } from '../../core/slurm/message';
 import type { SlurmOptions } from '../../core/slurm/options';
 import type { CoordinatorServiceClient } from '../../proto/gen/holdfast/v1/coordinator';
-import { serveHooks } from './hooks';
-import { type HookMessage, isOfStep } from './message';
 import { SlurmReports } from './reports';
 import { runsOwnProgram, taskStart } from './tasks';
 
@@ -58,6 +58,8 @@ export async function openSlurm(parts: SlurmParts): Promise<SlurmService> {
   const hooks = await serveHooks({
     socketPath: join(runDirectory, 'hooks.sock'),
     ...{ peerCredentials, log },
+    // Root's speak for the node; a task's speak for their user.
+    mayTell: (message, { uid }) => isOfTask(message) || (uid === 0 && isOfNode(message)),
     heard: (message, peer) => {
       reports.heard(message);
       if (message.event !== 'task-prolog' || !isOfStep(message) || message.taskPid === 0) return '';

@@ -5,9 +5,9 @@
 import { readFileSync, readlinkSync } from 'node:fs';
 import { basename } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
+import type { HookMessage } from '../../core/slurm/message';
 import { parseSlurmOptions, type SlurmOptions } from '../../core/slurm/options';
 import { startTicksOf } from '../trees';
-import type { HookMessage } from './message';
 
 /** How long Slurm may take from its hook to the task's own program. */
 const EXEC_LIMIT_MS = 10_000;
@@ -20,8 +20,8 @@ export interface TaskStart {
 }
 
 /** What is said when a task begins. Pure. */
-export function taskStart({ jobId, options }: HookMessage): TaskStart {
-  if (options === '') return { options: null, lines: '' };
+export function taskStart({ jobId, options, own }: HookMessage): TaskStart {
+  if (options === '' || own !== '') return { options: null, lines: '' };
   try {
     const parsed = parseSlurmOptions(options);
     if (parsed.every === undefined) return { options: null, lines: '' };
