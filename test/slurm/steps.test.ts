@@ -1,7 +1,7 @@
 /** Plain `srun ./app` in a script with --holdfast: checkpointed as far as possible, and what is not is said at the start. */
 import { existsSync } from 'node:fs';
 import { join } from 'node:path';
-import { until } from '../e2e/survival';
+import { Brake, until } from '../e2e/survival';
 import { readText, Stack } from '../harness/stack';
 import { compileVictim } from '../harness/victims';
 import { ALICE, SlurmCluster } from './cluster';
@@ -30,11 +30,12 @@ const jobs = async (): Promise<JobView[]> =>
 
 test('each task of a step is checkpointed while it runs, and ends as if nothing had been', async () => {
   const series = compileVictim('series', stack.shared);
-  const id = await slurm.submit(`srun -n2 ${series} 8 200 50 1 0; echo ended $?`, [
-    '--holdfast=interval=2s,keep=2',
-    '--ntasks=2',
-    '--job-name=steps',
-  ]);
+  const brake = new Brake(stack, 'steps');
+  const id = await slurm.submit(
+    `srun -n2 ${series} 8 200 200 1 0; echo ended $?`,
+    ['--holdfast=interval=2s,keep=2', '--ntasks=2', '--job-name=steps'],
+    brake.environment,
+  );
   const output = join(slurm.home, `steps-${id}.out`);
   const checkpointed = async () => {
     const all = await jobs();
@@ -50,6 +51,7 @@ test('each task of a step is checkpointed while it runs, and ends as if nothing 
   expect(named.map(({ name, uid, state }) => ({ name, uid, state }))).toEqual(
     [0, 1].map((task) => ({ name: `slurm-${id}.0.${task}`, uid: ALICE.uid, state: 'RUNNING' })),
   );
+  brake.release();
   expect(await slurm.jobIn(id, ['COMPLETED', 'FAILED'], 60_000)).toMatchObject({ ExitCode: '0:0' });
   const text = readText(output);
   const said = `holdfast: this task of Slurm job ${id} is checkpointed every 2 s as far as possible\n`;
