@@ -196,3 +196,23 @@ test('a job that is cancelled while it waits, and no coordinator is there, is ov
   expect(reason).toMatch(new RegExp(`; Slurm job ${script.id} was cancelled$`));
   script.release();
 });
+
+test('a drained node: an MPI job with MPICH is stopped at a checkpoint there, and goes on elsewhere', async () => {
+  const program = [compileVictim('mpi_series', stack.shared, 'mpicc.mpich'), '8', '400', '50'];
+  const line = `holdfast mpirun --mpirun mpirun.mpich --every 2s -n 2 ${program.join(' ')}`;
+  const flags = ['--nodes=2', '--nodelist=node1', '--open-mode=append'];
+  const script = await submit('mpich', line, flags);
+  await script.says(/committed \(generation 1\)/);
+  const { NodeList } = await slurm.job(script.id);
+  expect(NodeList).toBe('node[1-2]');
+  const update = (...words: string[]) => slurm.must(HEAD, ['scontrol', 'update', 'nodename=node2', ...words]);
+  await update('state=drain', 'reason=fan');
+  // Any job's end has the coordinator ask Slurm at once.
+  await slurm.submit('true', ['--output=/dev/null']);
+  expect(await script.restarted(1)).toMatchObject({ NodeList: 'node[1,3]' });
+  await script.goesOn();
+  expect(script.errors).toMatch(/stopped at a checkpoint \(drain\)/);
+  expect(await script.end('COMPLETED')).toMatchObject({ ExitCode: '0:0', Restarts: '1' });
+  expect(readText(script.output)).toBe(await outputOf(['mpirun.mpich', '-n', '2', ...program]));
+  await update('state=resume');
+});
