@@ -32,7 +32,7 @@ async function take(context: Context, step: SlurmStep): Promise<void> {
   switch (step.kind) {
     case 'begin':
       try {
-        await scontrol(['update', `JobId=${step.jobId}`, 'StartTime=now']);
+        await scontrol(['update', `JobId=${step.name}`, 'StartTime=now']);
       } catch (err) {
         log.warn({ slurmJob: step.jobId, err }, 'a requeued Slurm job begins only when Slurm thinks so');
         return;

@@ -12,6 +12,8 @@ export type SlurmStep =
   | {
       readonly kind: 'begin';
       readonly jobId: number;
+      /** For scontrol. */
+      readonly name: string;
       readonly jobs: readonly string[];
       readonly reason: string;
     }
@@ -37,13 +39,15 @@ export const isOpen = ({ spec }: Job, { cluster }: SlurmSite): boolean =>
 
 /** @param jobs open ones */
 export function planSlurm(jobs: readonly Job[], queue: Queue, site: SlurmSite, nowMs: number): SlurmStep[] {
-  const requeued = [...queue.values()].filter((queued) => waitsForNothing(queued, site, nowMs));
-  const begins = requeued.map(
-    ({ jobId, eligibleMs }): SlurmStep => ({
-      ...{ kind: 'begin', jobId, jobs: jobs.filter((job) => jobIdOf(job) === jobId).map(({ id }) => id) },
-      reason: `${slurmJob({ jobId })} was requeued: it begins now, not in ${Math.ceil((eligibleMs - nowMs) / 1000)} s`,
-    }),
-  );
+  const begins = [...queue.values()].flatMap((queued): SlurmStep[] => {
+    const { eligibleMs, jobId, name, uid } = queued;
+    // The user's own: what a job says of itself is not believed (T7).
+    const ours = jobs.filter((job) => jobIdOf(job) === jobId && job.spec?.uid === uid);
+    if (ours.length === 0 || !waitsForNothing(queued, site, nowMs)) return [];
+    const waitS = Math.ceil((eligibleMs - nowMs) / 1000);
+    const reason = `${slurmJob({ jobId })} was requeued: it begins now, not in ${waitS} s`;
+    return [{ kind: 'begin', jobId, name, jobs: ours.map(({ id }) => id), reason }];
+  });
   return [...begins, ...jobs.flatMap((job) => endOf(job, queue.get(jobIdOf(job)), nowMs) ?? [])];
 }
 

@@ -47,7 +47,7 @@ const text = (ms: number): string => {
 /** What Slurm says of job 12 from now on. */
 function says(state: string, more: { reason?: string; eligibleMs?: number; endMs?: number } = {}): void {
   const { reason = 'None', eligibleMs = Date.now(), endMs = Date.now() } = more;
-  const fields = [12, state, reason, 1, text(Date.now()), text(eligibleMs), text(endMs)];
+  const fields = [12, 12, 1000, state, reason, 1, text(Date.now()), text(eligibleMs), text(endMs)];
   writeFileSync(join(directory, 'queue'), `${fields.join('|')}|\n`);
 }
 
