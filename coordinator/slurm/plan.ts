@@ -1,6 +1,6 @@
 /**
- * What follows for our jobs from what Slurm says of theirs: one that was requeued begins now, and one that is over is over here,
- * too (T6). Pure; the reason comes with the step.
+ * What follows for our jobs from what Slurm says of theirs: one that was requeued begins now, one that is to make room is stopped at a
+ * checkpoint, and one that is over is over here, too (T6). Pure; the reason comes with the step.
  */
 import { slurmJob } from '../../core/slurm/names';
 import { type Job, JobState } from '../../proto/gen/holdfast/v1/coordinator';
@@ -17,6 +17,8 @@ export type SlurmStep =
       readonly jobs: readonly string[];
       readonly reason: string;
     }
+  /** It is to make room for another, and has its grace time. */
+  | { readonly kind: 'stop'; readonly job: Job; readonly reason: string }
   /** The job is thought to run, and cannot: nobody has told. */
   | { readonly kind: 'gone'; readonly job: Job; readonly reason: string }
   /** Slurm never runs its script again. */
@@ -48,7 +50,7 @@ export function planSlurm(jobs: readonly Job[], queue: Queue, site: SlurmSite, n
     const reason = `${slurmJob({ jobId })} was requeued: it begins now, not in ${waitS} s`;
     return [{ kind: 'begin', jobId, name, jobs: ours.map(({ id }) => id), reason }];
   });
-  return [...begins, ...jobs.flatMap((job) => endOf(job, queue.get(jobIdOf(job)), nowMs) ?? [])];
+  return [...begins, ...jobs.flatMap((job) => stepOf(job, queue.get(jobIdOf(job)), nowMs) ?? [])];
 }
 
 const jobIdOf = ({ spec }: Job): number => spec?.slurm?.jobId ?? 0;
@@ -63,8 +65,10 @@ function waitsForNothing(
   return isWaiting && Math.abs(eligibleMs - submittedMs - requeueWaitMs) <= TOLERANCE_MS;
 }
 
-function endOf(job: Job, queued: QueuedJob | undefined, nowMs: number): SlurmStep | null {
+function stepOf(job: Job, queued: QueuedJob | undefined, nowMs: number): SlurmStep | null {
   const end = queued === undefined ? UNKNOWN : queued.state;
+  if (job.state === JobState.RUNNING && end === 'RUNNING' && (queued?.preemptedMs ?? 0) > 0)
+    return { kind: 'stop', job, reason: `${slurmJob({ jobId: jobIdOf(job) })} is to make room for another` };
   if (end !== UNKNOWN && !OVER.has(end)) return null;
   const how = `${slurmJob({ jobId: jobIdOf(job) })} ${wordsOf(end)}`;
   switch (job.state) {

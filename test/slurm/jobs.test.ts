@@ -116,7 +116,7 @@ test('a more urgent job: checkpointed within the grace time, requeued, and ended
   // Before its time was over.
   expect(Date.parse(StartTime) - Date.parse(SubmitTime)).toBeLessThan(20_000);
   // The next run begins a new file.
-  expect(script.errors).toMatch(/is to make room for another/);
+  expect(script.errors).toMatch(/stopped at a checkpoint \(preempt\)/);
   await slurm.jobIn(rival, ['COMPLETED']);
   await script.restarted(1);
   await script.goesOn();

@@ -22,10 +22,10 @@ const requeued = (
     ...{ uid: 7, state: 'PENDING', reason: 'BeginTime', restarts: 1, eligible: at(111) },
     ...more,
   };
-  return line(12, '10_3', uid, state, reason, restarts, at(-10), eligible, 'N/A');
+  return line(12, '10_3', uid, state, reason, restarts, at(-10), eligible, 'N/A', 'N/A');
 };
 const ended = (state: string, secondsAgo: number) =>
-  line(12, 12, 7, state, 'None', 0, at(-500), at(-500), at(-secondsAgo));
+  line(12, 12, 7, state, 'None', 0, at(-500), at(-500), at(-secondsAgo), 'N/A');
 
 const job = (state: JobState, more: Partial<Job> = {}): Job =>
   Job.fromPartial({
@@ -99,6 +99,14 @@ test('a job that is thought to run: its agent has half a minute to tell', () => 
   ]);
   expect(steps(JobState.RUNNING, '')).toMatchObject([{ kind: 'gone' }]);
   expect(steps(JobState.RESTARTING, '')).toEqual([]);
+});
+
+test('a job that is to make room for another is stopped at a checkpoint', () => {
+  const preempted = line(12, 12, 7, 'RUNNING', 'None', 0, at(-500), at(-500), at(20), at(-1));
+  expect(steps(JobState.RUNNING, preempted)).toMatchObject([
+    { kind: 'stop', reason: 'Slurm job 12 is to make room for another' },
+  ]);
+  expect(steps(JobState.STOPPED, preempted)).toEqual([]);
 });
 
 test('Slurm is asked about its own jobs that are not over', () => {
