@@ -185,15 +185,25 @@ const lastJob = (isSo: (job: JobView) => boolean): Promise<JobView> =>
   });
 
 test('a job that is cancelled while it waits, and no coordinator is there, is over when one is', async () => {
-  const script = await submit('waits', run(long('0')), []);
+  const script = await submit('waits', run(long('0'), '--every 2s --keep end=1s'), []);
   await script.says(/committed \(generation 1\)/);
   expect(await slurm.alice(['scontrol', 'requeuehold', String(script.id)])).toMatchObject({ code: 0 });
   await lastJob(({ state }) => state === 'STOPPED');
   await stack.coordinator?.stop('SIGKILL');
   expect(await slurm.alice(['scancel', String(script.id)])).toMatchObject({ code: 0 });
   await stack.startCoordinator();
-  const { reason } = await lastJob(({ state }) => state === 'FAILED');
+  const { id, reason } = await lastJob(({ state }) => state === 'FAILED');
   expect(reason).toMatch(new RegExp(`; Slurm job ${script.id} was cancelled$`));
+  // What was kept until its end goes: nobody needs it.
+  await until('its retention', async () => {
+    await stack.json('node3', ['gc', id]);
+    const { checkpoints } = await stack.json<{ checkpoints: unknown[] }>('node3', [
+      'checkpoints',
+      '--job',
+      id,
+    ]);
+    return checkpoints.length === 0 ? true : null;
+  });
   script.release();
 });
 
