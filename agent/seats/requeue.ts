@@ -4,7 +4,7 @@
  */
 import { setTimeout as delay } from 'node:timers/promises';
 import type { Logger } from 'pino';
-import { HoldfastError } from '../../core/errors';
+import { HoldfastError, toHoldfastError } from '../../core/errors';
 import { jobIdOf, slurmJob } from '../../core/slurm/names';
 import { type As, scontrol, slurmJobState } from '../../core/slurm/scontrol';
 
@@ -26,13 +26,21 @@ export async function requeue(seat: string, as: As, log: Logger): Promise<void> 
 async function beginAgain(jobId: number, as: As): Promise<void> {
   for (let waitedMs = 0; waitedMs < ENDING_MS; waitedMs += POLL_MS) {
     const { name, state } = await slurmJobState(jobId, as);
-    if (state === 'PENDING') {
-      await scontrol(['update', `JobId=${name}`, 'StartTime=now'], as);
-      return;
-    }
+    if (state === 'PENDING' && (await isUpdated(name, as))) return;
     // It has begun again already, or was cancelled.
-    if (state !== 'COMPLETING') return;
+    if (state !== 'PENDING' && state !== 'COMPLETING') return;
     await delay(POLL_MS);
   }
   throw new HoldfastError('TIMEOUT', `the processes of ${slurmJob({ jobId })} do not end`);
+}
+
+/** false: it is to be looked at again. A coordinator that follows Slurm may have been faster. */
+async function isUpdated(name: string, as: As): Promise<boolean> {
+  try {
+    await scontrol(['update', `JobId=${name}`, 'StartTime=now'], as);
+    return true;
+  } catch (thrown) {
+    if (!/no longer pending/i.test(toHoldfastError(thrown).message)) throw thrown;
+    return false;
+  }
 }

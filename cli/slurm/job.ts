@@ -50,7 +50,7 @@ export async function runSeated(
   const fresh = await newOutput(options.output, slurm.name);
   const task = slurmTask(slurm, command.key, canRequeue);
   const spec = buildSpecOf(command, options, fresh.path, task, state?.endMs || slurm.endMs);
-  const stops = watchStops(connection, slurm, spec.deadlineMs, reporter);
+  const stops = watchStops(connection, slurm, state?.endMs || spec.deadlineMs, reporter);
   command.onSignalled?.((signal) => stops.signalled(signal));
   try {
     const submit = () => connection.call('submitJob', { spec, resume: options.resume ?? '' });

@@ -3,15 +3,17 @@ import { basename } from 'node:path';
 import { HoldfastError } from '../../core/errors';
 import type { RunOptions } from '../run/options';
 import type { SlurmEnvironment } from './environment';
+import { parseSrun } from './srun';
 
 const words = (argv: readonly string[]): string => argv.join(' ');
 
-/** The words after the options of srun: options with a value of its own word are not known here. */
-const afterOptions = (argv: readonly string[]): string => {
-  const [, ...rest] = argv;
-  const start = rest.findIndex((word) => !word.startsWith('-'));
-  return start < 0 ? './app' : words(rest.slice(start));
-};
+/** The line to use instead of an srun. */
+function insteadOf(argv: readonly string[], nodeCount: number): string {
+  const { command, isMpi, tasks } = parseSrun(argv);
+  const program = command.length > 0 ? words(command) : './app';
+  if (nodeCount === 1 && !isMpi && (tasks ?? '1') === '1') return `holdfast run -- ${program}`;
+  return `holdfast mpirun ${tasks === null ? '' : `-n ${tasks} `}${program}`;
+}
 
 /** @throws HoldfastError INVALID_ARGUMENT with the line to use instead */
 export function refuseLauncher(argv: readonly string[], { nodeCount }: SlurmEnvironment): void {
@@ -20,9 +22,7 @@ export function refuseLauncher(argv: readonly string[], { nodeCount }: SlurmEnvi
     throw new HoldfastError(
       'INVALID_ARGUMENT',
       'srun cannot be checkpointed: its tasks are not its children, and Slurm ends them with the step',
-      nodeCount > 1
-        ? 'use `holdfast mpirun -n TASKS ./app`'
-        : `use \`holdfast run -- ${afterOptions(argv)}\``,
+      `use \`${insteadOf(argv, nodeCount)}\``,
     );
   }
   if (nodeCount > 1 && /^(mpirun|mpiexec|orterun|prterun)([.-].*)?$/.test(program)) {
@@ -46,4 +46,13 @@ export function refuseOptions(options: RunOptions): void {
     `${flag} has no meaning inside of a Slurm job: Slurm chooses nodes and restarts`,
     'leave it out, or give --no-slurm',
   );
+}
+
+/**
+ * What is said at the start to a rank of `srun --mpi=pmix`; null: nothing. A site may have pmix as its default, also for tasks that
+ * do without, so it is not refused.
+ */
+export function pmixNote({ PMIX_NAMESPACE, SLURM_STEP_NUM_TASKS }: NodeJS.ProcessEnv): string | null {
+  if (!PMIX_NAMESPACE?.startsWith('slurm.pmix.') || Number(SLURM_STEP_NUM_TASKS) < 2) return null;
+  return 'a rank of `srun --mpi=pmix` cannot be restarted, its PMIx server ends with the step: start MPI programs with `holdfast mpirun`';
 }

@@ -2,10 +2,11 @@
 import { basename } from 'node:path';
 import { seatOf } from '../../core/slurm/names';
 import { withConnection } from '../options';
+import { note } from '../output/terminal';
 import type { RunOptions } from '../run/options';
 import { commandKey, type SlurmEnvironment } from './environment';
 import { runSeated } from './job';
-import { refuseLauncher, refuseOptions } from './refuse';
+import { pmixNote, refuseLauncher, refuseOptions } from './refuse';
 import { agentSocket, takeSeat } from './seat';
 
 /** Returns the exit code. */
@@ -16,6 +17,8 @@ export async function runInSlurm(
 ): Promise<number> {
   refuseOptions(options);
   refuseLauncher(argv, slurm);
+  const warning = pmixNote(process.env);
+  if (warning !== null) note(warning);
   return withConnection(options, async (connection) => {
     const seat = await takeSeat(agentSocket(connection), seatOf(slurm));
     try {

@@ -24,10 +24,10 @@ export interface StopWatch {
 export function watchStops(
   connection: Connection,
   { jobId, restartCount }: SlurmEnvironment,
-  deadlineMs: number,
+  slurmEndMs: number,
   reporter: Reporter,
 ): StopWatch {
-  let knownEndMs = deadlineMs;
+  let knownEndMs = slurmEndMs;
   let isStopping = false;
   let isOver = false;
   let begun: (job: string) => void = () => undefined;

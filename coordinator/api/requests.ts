@@ -11,6 +11,7 @@ import {
 import type { Context } from '../context';
 import { checkEnd, checkPath, deadlineOf } from '../jobs/spec';
 import { enqueueOperation } from '../operations/enqueue';
+import { stopUnderWay } from '../slurm/stop';
 import { type Caller, hasRole, ownerOf, requireCheckpoint, requireJob, requirePrivilege } from './authorize';
 
 /** @returns the operation's id */
@@ -27,6 +28,8 @@ export async function requestCheckpoint(
   requireFewOpen(context, caller, ownerOf(job));
   if (cause !== '' && !(stop && isStopCause(cause)))
     throw new HoldfastError('INVALID_ARGUMENT', `cause ${JSON.stringify(cause)} is none of a stop`);
+  const underWay = cause === '' ? undefined : stopUnderWay(context, id, cause);
+  if (underWay !== undefined) return underWay;
   return enqueueOperation(context, job, {
     ...{ kind: 'checkpoint', stop, periodic: false, live, drains: '', cause },
     urgency: now ? 'now' : 'high',

@@ -6,6 +6,7 @@ import { isOpen, planSlurm, type SlurmStep } from './plan';
 import { isUnknownJob, parseQueue, type Queue, queueArguments } from './queue';
 import { stepIsGone } from './seatGone';
 import type { SlurmSite } from './site';
+import { stopAtCheckpoint } from './stop';
 
 /** @returns whether Slurm is in the middle of something: it is worth asking again soon */
 export async function followJobs(context: Context, site: SlurmSite): Promise<boolean> {
@@ -32,7 +33,7 @@ async function take(context: Context, step: SlurmStep): Promise<void> {
   switch (step.kind) {
     case 'begin':
       try {
-        await scontrol(['update', `JobId=${step.jobId}`, 'StartTime=now']);
+        await scontrol(['update', `JobId=${step.name}`, 'StartTime=now']);
       } catch (err) {
         log.warn({ slurmJob: step.jobId, err }, 'a requeued Slurm job begins only when Slurm thinks so');
         return;
@@ -40,6 +41,8 @@ async function take(context: Context, step: SlurmStep): Promise<void> {
       log.info({ slurmJob: step.jobId, reason: step.reason }, 'a requeued Slurm job begins');
       for (const id of step.jobs) decisions.note(id, 'restart', step.reason);
       return;
+    case 'stop':
+      return stopAtCheckpoint(context, step.job, step.reason);
     case 'gone':
       return stepIsGone(context, step.job, step.reason);
     case 'over': {

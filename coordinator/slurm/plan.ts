@@ -1,6 +1,6 @@
 /**
- * What follows for our jobs from what Slurm says of theirs: one that was requeued begins now, and one that is over is over here,
- * too (T6). Pure; the reason comes with the step.
+ * What follows for our jobs from what Slurm says of theirs: one that was requeued begins now, one that is to make room is stopped at a
+ * checkpoint, and one that is over is over here, too (T6). Pure; the reason comes with the step.
  */
 import { slurmJob } from '../../core/slurm/names';
 import { type Job, JobState } from '../../proto/gen/holdfast/v1/coordinator';
@@ -12,9 +12,13 @@ export type SlurmStep =
   | {
       readonly kind: 'begin';
       readonly jobId: number;
+      /** For scontrol. */
+      readonly name: string;
       readonly jobs: readonly string[];
       readonly reason: string;
     }
+  /** It is to make room for another, and has its grace time. */
+  | { readonly kind: 'stop'; readonly job: Job; readonly reason: string }
   /** The job is thought to run, and cannot: nobody has told. */
   | { readonly kind: 'gone'; readonly job: Job; readonly reason: string }
   /** Slurm never runs its script again. */
@@ -37,14 +41,16 @@ export const isOpen = ({ spec }: Job, { cluster }: SlurmSite): boolean =>
 
 /** @param jobs open ones */
 export function planSlurm(jobs: readonly Job[], queue: Queue, site: SlurmSite, nowMs: number): SlurmStep[] {
-  const requeued = [...queue.values()].filter((queued) => waitsForNothing(queued, site, nowMs));
-  const begins = requeued.map(
-    ({ jobId, eligibleMs }): SlurmStep => ({
-      ...{ kind: 'begin', jobId, jobs: jobs.filter((job) => jobIdOf(job) === jobId).map(({ id }) => id) },
-      reason: `${slurmJob({ jobId })} was requeued: it begins now, not in ${Math.ceil((eligibleMs - nowMs) / 1000)} s`,
-    }),
-  );
-  return [...begins, ...jobs.flatMap((job) => endOf(job, queue.get(jobIdOf(job)), nowMs) ?? [])];
+  const begins = [...queue.values()].flatMap((queued): SlurmStep[] => {
+    const { eligibleMs, jobId, name, uid } = queued;
+    // The user's own: what a job says of itself is not believed (T7).
+    const ours = jobs.filter((job) => jobIdOf(job) === jobId && job.spec?.uid === uid);
+    if (ours.length === 0 || !waitsForNothing(queued, site, nowMs)) return [];
+    const waitS = Math.ceil((eligibleMs - nowMs) / 1000);
+    const reason = `${slurmJob({ jobId })} was requeued: it begins now, not in ${waitS} s`;
+    return [{ kind: 'begin', jobId, name, jobs: ours.map(({ id }) => id), reason }];
+  });
+  return [...begins, ...jobs.flatMap((job) => stepOf(job, queue.get(jobIdOf(job)), nowMs) ?? [])];
 }
 
 const jobIdOf = ({ spec }: Job): number => spec?.slurm?.jobId ?? 0;
@@ -59,8 +65,10 @@ function waitsForNothing(
   return isWaiting && Math.abs(eligibleMs - submittedMs - requeueWaitMs) <= TOLERANCE_MS;
 }
 
-function endOf(job: Job, queued: QueuedJob | undefined, nowMs: number): SlurmStep | null {
+function stepOf(job: Job, queued: QueuedJob | undefined, nowMs: number): SlurmStep | null {
   const end = queued === undefined ? UNKNOWN : queued.state;
+  if (job.state === JobState.RUNNING && end === 'RUNNING' && (queued?.preemptedMs ?? 0) > 0)
+    return { kind: 'stop', job, reason: `${slurmJob({ jobId: jobIdOf(job) })} is to make room for another` };
   if (end !== UNKNOWN && !OVER.has(end)) return null;
   const how = `${slurmJob({ jobId: jobIdOf(job) })} ${wordsOf(end)}`;
   switch (job.state) {

@@ -2,6 +2,9 @@
 
 export interface QueuedJob {
   readonly jobId: number;
+  /** Which scontrol takes for this one and no other: the last task of an array has the number of the whole. */
+  readonly name: string;
+  readonly uid: number;
   /** "PENDING", "RUNNING", "COMPLETING", "CANCELLED" … */
   readonly state: string;
   /** Why it waits. */
@@ -13,12 +16,17 @@ export interface QueuedJob {
   /** Not before this. */
   readonly eligibleMs: number;
   readonly endMs: number;
+  /** Since when it is to make room for another job. */
+  readonly preemptedMs: number;
 }
 
 /** By the job's number; one that is not there is not known to Slurm, or no longer. */
 export type Queue = ReadonlyMap<number, QueuedJob>;
 
-const FIELDS = ['JobID', 'State', 'Reason', 'RestartCnt', 'SubmitTime', 'EligibleTime', 'EndTime'] as const;
+const FIELDS = [
+  ...(['JobID', 'JobArrayID', 'UserID', 'State', 'Reason', 'RestartCnt'] as const),
+  ...(['SubmitTime', 'EligibleTime', 'EndTime', 'PreemptTime'] as const),
+];
 const WIDTH = 40;
 /** More fit into one argument; then it is as well to be told of all. */
 const MAX_NAMED = 10_000;
@@ -33,15 +41,15 @@ export function queueArguments(jobIds: readonly number[]): string[] {
 /** @param text times in it are of this machine's time zone */
 export function parseQueue(text: string): Queue {
   const jobs = text.split('\n').flatMap((line): QueuedJob[] => {
-    const [id = '', state = '', reason = '', restarts, submitted, eligible, end] = line
-      .split('|')
-      .map((field) => field.trim());
+    const [id = '', name = '', uid, state = '', reason = '', restarts, submitted, eligible, end, preempted] =
+      line.split('|').map((field) => field.trim());
     if (!/^\d+$/.test(id)) return [];
     const time = (field = ''): number => Date.parse(field) || 0;
     return [
       {
-        ...{ jobId: Number(id), state, reason, restarts: Number(restarts) || 0 },
+        ...{ jobId: Number(id), name, uid: Number(uid), state, reason, restarts: Number(restarts) || 0 },
         ...{ submittedMs: time(submitted), eligibleMs: time(eligible), endMs: time(end) },
+        preemptedMs: time(preempted),
       },
     ];
   });

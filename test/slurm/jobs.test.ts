@@ -116,7 +116,7 @@ test('a more urgent job: checkpointed within the grace time, requeued, and ended
   // Before its time was over.
   expect(Date.parse(StartTime) - Date.parse(SubmitTime)).toBeLessThan(20_000);
   // The next run begins a new file.
-  expect(script.errors).toMatch(/is to make room for another/);
+  expect(script.errors).toMatch(/stopped at a checkpoint \(preempt\)/);
   await slurm.jobIn(rival, ['COMPLETED']);
   await script.restarted(1);
   await script.goesOn();
@@ -185,14 +185,44 @@ const lastJob = (isSo: (job: JobView) => boolean): Promise<JobView> =>
   });
 
 test('a job that is cancelled while it waits, and no coordinator is there, is over when one is', async () => {
-  const script = await submit('waits', run(long('0')), []);
+  const script = await submit('waits', run(long('0'), '--every 2s --keep end=1s'), []);
   await script.says(/committed \(generation 1\)/);
   expect(await slurm.alice(['scontrol', 'requeuehold', String(script.id)])).toMatchObject({ code: 0 });
   await lastJob(({ state }) => state === 'STOPPED');
   await stack.coordinator?.stop('SIGKILL');
   expect(await slurm.alice(['scancel', String(script.id)])).toMatchObject({ code: 0 });
   await stack.startCoordinator();
-  const { reason } = await lastJob(({ state }) => state === 'FAILED');
+  const { id, reason } = await lastJob(({ state }) => state === 'FAILED');
   expect(reason).toMatch(new RegExp(`; Slurm job ${script.id} was cancelled$`));
+  // What was kept until its end goes: nobody needs it.
+  await until('its retention', async () => {
+    await stack.json('node3', ['gc', id]);
+    const { checkpoints } = await stack.json<{ checkpoints: unknown[] }>('node3', [
+      'checkpoints',
+      '--job',
+      id,
+    ]);
+    return checkpoints.length === 0 ? true : null;
+  });
   script.release();
+});
+
+test('a drained node: an MPI job with MPICH is stopped at a checkpoint there, and goes on elsewhere', async () => {
+  const program = [compileVictim('mpi_series', stack.shared, 'mpicc.mpich'), '8', '400', '50'];
+  const line = `holdfast mpirun --mpirun mpirun.mpich --every 2s -n 2 ${program.join(' ')}`;
+  const flags = ['--nodes=2', '--nodelist=node1', '--open-mode=append'];
+  const script = await submit('mpich', line, flags);
+  await script.says(/committed \(generation 1\)/);
+  const { NodeList } = await slurm.job(script.id);
+  expect(NodeList).toBe('node[1-2]');
+  const update = (...words: string[]) => slurm.must(HEAD, ['scontrol', 'update', 'nodename=node2', ...words]);
+  await update('state=drain', 'reason=fan');
+  // Any job's end has the coordinator ask Slurm at once.
+  await slurm.submit('true', ['--output=/dev/null']);
+  expect(await script.restarted(1)).toMatchObject({ NodeList: 'node[1,3]' });
+  await script.goesOn();
+  expect(script.errors).toMatch(/stopped at a checkpoint \(drain\)/);
+  expect(await script.end('COMPLETED')).toMatchObject({ ExitCode: '0:0', Restarts: '1' });
+  expect(readText(script.output)).toBe(await outputOf(['mpirun.mpich', '-n', '2', ...program]));
+  await update('state=resume');
 });

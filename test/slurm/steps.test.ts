@@ -69,3 +69,13 @@ test('without --holdfast nothing is tracked, and nothing is said', async () => {
   expect(readText(join(slurm.home, `plain-${id}.out`))).toBe('task\n');
   expect(await jobs()).toHaveLength(before);
 });
+
+test('a task that is `holdfast run` itself is not told what is not so', async () => {
+  const series = compileVictim('series', stack.shared);
+  const flags = ['--holdfast=interval=2s', '--job-name=own'];
+  const id = await slurm.submit(`srun holdfast run -- ${series} 1 20 0`, flags);
+  await slurm.jobIn(id, ['COMPLETED', 'FAILED']);
+  const text = readText(join(slurm.home, `own-${id}.out`));
+  expect(text).toMatch(/^holdfast: job \S+ submitted/m);
+  expect(text).not.toContain('as far as possible');
+});

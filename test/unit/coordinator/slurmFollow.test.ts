@@ -45,9 +45,14 @@ const text = (ms: number): string => {
   return local.toISOString().slice(0, 19);
 };
 /** What Slurm says of job 12 from now on. */
-function says(state: string, more: { reason?: string; eligibleMs?: number; endMs?: number } = {}): void {
-  const { reason = 'None', eligibleMs = Date.now(), endMs = Date.now() } = more;
-  const fields = [12, state, reason, 1, text(Date.now()), text(eligibleMs), text(endMs)];
+function says(
+  state: string,
+  more: { reason?: string; eligibleMs?: number; endMs?: number; preemptedMs?: number } = {},
+): void {
+  const { reason = 'None', eligibleMs = Date.now(), endMs = Date.now(), preemptedMs = 0 } = more;
+  const fields = [12, 12, 1000, state, reason, 1, text(Date.now()), text(eligibleMs), text(endMs)].concat(
+    preemptedMs === 0 ? 'N/A' : text(preemptedMs),
+  );
   writeFileSync(join(directory, 'queue'), `${fields.join('|')}|\n`);
 }
 
@@ -106,6 +111,18 @@ test('a job that was cancelled while it waited is over, and Slurm is not asked a
     ...{ state: JobState.FAILED, spec: { slurm: { ended: 'CANCELLED' } } },
     reason: expect.stringMatching(/; Slurm job 12 was cancelled$/),
   });
+});
+
+test('a pre-emption stops the job at a checkpoint, and who asks for that as well gets the same one', async () => {
+  const job = await seated();
+  says('RUNNING', { preemptedMs: Date.now() });
+  await tell('epilog-slurmctld');
+  expect(await user.until(job.id, JobState.STOPPED)).toMatchObject({
+    stopCause: 'preempt',
+    lastGeneration: 2,
+  });
+  const { decisions } = await user.job(job.id);
+  expect(decisions.at(-1)?.reason).toMatch(/^Slurm job 12 is to make room for another: it is stopped/);
 });
 
 test('a job whose end nobody has told is stopped, and what is left of it is killed', async () => {

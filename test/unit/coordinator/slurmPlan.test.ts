@@ -16,16 +16,16 @@ const at = (seconds: number): string => {
 };
 /** Requeued at 21:59:50, as Slurm writes it. */
 const requeued = (
-  more: Partial<Record<'state' | 'reason' | 'restarts' | 'eligible', string | number>> = {},
+  more: Partial<Record<'uid' | 'state' | 'reason' | 'restarts' | 'eligible', string | number>> = {},
 ) => {
-  const { state, reason, restarts, eligible } = {
-    ...{ state: 'PENDING', reason: 'BeginTime', restarts: 1, eligible: at(111) },
+  const { uid, state, reason, restarts, eligible } = {
+    ...{ uid: 7, state: 'PENDING', reason: 'BeginTime', restarts: 1, eligible: at(111) },
     ...more,
   };
-  return line(12, state, reason, restarts, at(-10), eligible, 'N/A');
+  return line(12, '10_3', uid, state, reason, restarts, at(-10), eligible, 'N/A', 'N/A');
 };
 const ended = (state: string, secondsAgo: number) =>
-  line(12, state, 'None', 0, at(-500), at(-500), at(-secondsAgo));
+  line(12, 12, 7, state, 'None', 0, at(-500), at(-500), at(-secondsAgo), 'N/A');
 
 const job = (state: JobState, more: Partial<Job> = {}): Job =>
   Job.fromPartial({
@@ -51,6 +51,7 @@ test('a requeued job that waits for nothing begins', () => {
     {
       kind: 'begin',
       jobId: 12,
+      name: '10_3',
       jobs: ['a'],
       reason: 'Slurm job 12 was requeued: it begins now, not in 111 s',
     },
@@ -59,12 +60,17 @@ test('a requeued job that waits for nothing begins', () => {
 
 test.each<[string, Parameters<typeof requeued>[0]]>([
   ['whose user has set another time', { eligible: at(3600) }],
+  ['of another user', { uid: 8 }],
   ['that never ran', { restarts: 0 }],
   ['that waits for nodes', { reason: 'Resources' }],
   ['that its user holds', { reason: 'JobHeldUser' }],
   ['whose time has come', { eligible: at(-1) }],
   ['that runs', { state: 'RUNNING', reason: 'None' }],
 ])('not one %s', (_title, more) => expect(steps(JobState.LOST, requeued(more))).toEqual([]));
+
+test('not one that is none of ours: Slurm may tell of more than was asked', () => {
+  expect(planSlurm([], parseQueue(requeued()), SITE, NOW)).toEqual([]);
+});
 
 test('whoever cancels a waiting job does not want it; another end leaves it to be resumed', () => {
   expect(steps(JobState.LOST, ended('CANCELLED', 5))).toMatchObject([
@@ -93,6 +99,14 @@ test('a job that is thought to run: its agent has half a minute to tell', () => 
   ]);
   expect(steps(JobState.RUNNING, '')).toMatchObject([{ kind: 'gone' }]);
   expect(steps(JobState.RESTARTING, '')).toEqual([]);
+});
+
+test('a job that is to make room for another is stopped at a checkpoint', () => {
+  const preempted = line(12, 12, 7, 'RUNNING', 'None', 0, at(-500), at(-500), at(20), at(-1));
+  expect(steps(JobState.RUNNING, preempted)).toMatchObject([
+    { kind: 'stop', reason: 'Slurm job 12 is to make room for another' },
+  ]);
+  expect(steps(JobState.STOPPED, preempted)).toEqual([]);
 });
 
 test('Slurm is asked about its own jobs that are not over', () => {

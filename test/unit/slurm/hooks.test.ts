@@ -119,6 +119,7 @@ test('a task with --holdfast=interval is told what is done and what is not', () 
   expect(lines).toContain('not restarted by itself');
   expect(taskStart(message('task-prolog'))).toEqual({ options: null, lines: '' });
   expect(taskStart(message('task-prolog', { options: 'keep=3' })).lines).toBe('');
+  expect(taskStart(message('task-prolog', { options: 'interval=10m', own: '1' })).lines).toBe('');
   expect(taskStart(message('task-prolog', { options: 'x' })).lines).toMatch(/^print holdfast: .* not valid/);
 });
 

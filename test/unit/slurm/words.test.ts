@@ -1,6 +1,6 @@
 /** What Slurm says in variables and in words, and what is refused inside of it. */
 import { commandKey, slurmEnvironment, tasksPerNode } from '../../../cli/slurm/environment';
-import { refuseLauncher } from '../../../cli/slurm/refuse';
+import { pmixNote, refuseLauncher } from '../../../cli/slurm/refuse';
 import { parseJob } from '../../../core/slurm/scontrol';
 
 test.each([
@@ -83,7 +83,11 @@ test('each task of an array or a step has commands of its own, in every run of t
 
 test.each([
   [['srun', './app', '5'], 1, 'use `holdfast run -- ./app 5`'],
-  [['/usr/bin/srun', '-n', '4', './app'], 2, 'use `holdfast mpirun -n TASKS ./app`'],
+  [['srun', '-n1', '--label', '--cpu-bind', 'none', './app'], 1, 'use `holdfast run -- ./app`'],
+  [['srun', '--mpi=pmix', './app', '-n', '5'], 1, 'use `holdfast mpirun ./app -n 5`'],
+  [['srun', '--mpi', 'none', '--ntasks=2', './app'], 1, 'use `holdfast mpirun -n 2 ./app`'],
+  [['srun', '--overlap'], 1, 'use `holdfast run -- ./app`'],
+  [['/usr/bin/srun', '-n', '4', '-c', '2', './app'], 2, 'use `holdfast mpirun -n 4 ./app`'],
   [['mpirun', '-n', '4', './app'], 2, 'use `holdfast mpirun -n 4 ./app`'],
   [['mpiexec.hydra', './app'], 2, 'use `holdfast mpirun ./app`'],
   [['mpirun', './app'], 1, null],
@@ -94,4 +98,13 @@ test.each([
   const attempt = () => refuseLauncher(argv, slurm);
   if (remedy === null) expect(attempt).not.toThrow();
   else expect(attempt).toThrow(expect.objectContaining({ code: 'INVALID_ARGUMENT', remedy }));
+});
+
+test.each<[NodeJS.ProcessEnv, boolean]>([
+  [{ PMIX_NAMESPACE: 'slurm.pmix.12.0', SLURM_STEP_NUM_TASKS: '2' }, true],
+  [{ PMIX_NAMESPACE: 'slurm.pmix.12.0', SLURM_STEP_NUM_TASKS: '1' }, false],
+  [{ PMIX_NAMESPACE: 'prterun-1', SLURM_STEP_NUM_TASKS: '2' }, false],
+  [{}, false],
+])('a rank of srun --mpi=pmix is told: %j %j', (environment, isTold) => {
+  expect(pmixNote(environment) !== null).toBe(isTold);
 });
