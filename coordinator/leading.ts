@@ -15,6 +15,7 @@ import { followDrains } from './drain/follow';
 import { followFailures } from './failures/follow';
 import { FailureTally } from './failures/tally';
 import { Gathering } from './jobs/gathering';
+import { Launches } from './jobs/launches';
 import { recoverJobs } from './jobs/recovery';
 import { fencedRedis } from './leadership/fence';
 import type { Leading } from './leadership/post';
@@ -146,7 +147,7 @@ export class Leader implements Leading {
     const [, ...ends] = this.#ends.splice(0);
     for (const end of ends.reverse()) end();
     // Its Redis may be gone; the next leader clears them in any case (A4).
-    await Promise.race([queues.close(), passed(clock, CLOSE_TIMEOUT_MS)]);
+    await atMost(clock, CLOSE_TIMEOUT_MS, queues.close());
     queues.abandon();
   }
 }
@@ -179,7 +180,7 @@ async function buildContext(site: Site, term: Term, store: Context['store']): Pr
     transfers: new Transfers(),
     gathering,
     policies,
-    launching: new Set(),
+    launches: new Launches(),
     usage: new UsageTable(redis),
   };
 }
@@ -196,7 +197,14 @@ async function awaitedNodes({ jobs, operations, redis }: Context): Promise<Node[
   return (await loadNodes(redis)).filter(({ name, alive }) => alive || needed.has(name));
 }
 
-const passed = (clock: Clock, ms: number) => new Promise<void>((resolve) => void clock.after(ms, resolve));
+/** Until it is done, or the time is over. */
+async function atMost(clock: Clock, timeoutMs: number, work: Promise<void>): Promise<void> {
+  let cancel = () => {};
+  const late = new Promise<void>((resolve) => {
+    cancel = clock.after(timeoutMs, resolve);
+  });
+  await Promise.race([work, late]).finally(() => cancel());
+}
 
 /** Until nothing is at work, or the time is over: agents thaw what they hold when their lease ends (F1). */
 async function untilQuiet(clock: Clock, running: RunningOperations, timeoutMs: number): Promise<void> {
