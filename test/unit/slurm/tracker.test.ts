@@ -4,6 +4,7 @@ import type { Discovered } from '../../../agent/slurm/discovery/discover';
 import type { FoundTask, ProcessFacts } from '../../../agent/slurm/discovery/find';
 import { wantedOf, watchTasks } from '../../../agent/slurm/discovery/watch';
 import { Tracker } from '../../../agent/slurm/tracker';
+import { HoldfastError } from '../../../core/errors';
 import type { TrackProcessRequest } from '../../../proto/gen/holdfast/v1/coordinator';
 
 const ALICE = 2001;
@@ -27,10 +28,11 @@ interface Call {
   readonly uid: number;
 }
 
-function tracker(calls: Call[], fails = false): Tracker {
+function tracker(calls: Call[], failures: Error[] = []): Tracker {
   const track = async (request: TrackProcessRequest, uid: number) => {
     calls.push({ request, uid });
-    if (fails) throw new Error('away');
+    const failure = failures.shift();
+    if (failure) throw failure;
     return 'j-1';
   };
   return new Tracker({ node: 'n1', log, track });
@@ -52,7 +54,7 @@ test('what is there at a second look is tracked, once, in the name of its user',
     const short = discovered(1, 'interval=10m');
     const long = discovered(2, 'interval=10m,keep=3');
     const looks = [[short, long], [long], [long]];
-    const stop = watchTasks(() => looks.shift() ?? [], tracker(calls, true), log);
+    const stop = watchTasks(() => looks.shift() ?? [], tracker(calls, [new Error('refused')]), log);
     await jest.advanceTimersByTimeAsync(5_000);
     expect(calls).toEqual([]);
     await jest.advanceTimersByTimeAsync(20_000);
@@ -88,4 +90,16 @@ test('a process that turns out to be none to track is left alone', async () => {
   expect(calls).toEqual([]);
   await one.track({ ...process, startTicks: 7 }, { every: 'auto' });
   expect(calls).toMatchObject([{ request: { adaptive: true, intervalMs: 0, retention: undefined } }]);
+});
+
+test('what failed since the coordinator was away is tried again, what was refused is not', async () => {
+  const calls: Call[] = [];
+  const failures = [
+    new HoldfastError('COORDINATOR_UNAVAILABLE', 'away'),
+    new HoldfastError('WRONG_STATE', 'a root'),
+  ];
+  const one = tracker(calls, failures);
+  const process = { ...{ jobId: 1, step: '0', task: 0, pid: 5, startTicks: 6, uid: ALICE, gid: 100 } };
+  for (let i = 0; i < 4; i++) await one.track(process, { every: 'auto' });
+  expect(calls).toHaveLength(2);
 });
