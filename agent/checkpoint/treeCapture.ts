@@ -4,6 +4,7 @@ import { join } from 'node:path';
 import { addAbortSignal, type Readable } from 'node:stream';
 import type { EncryptionKeys } from '../../core/encryption/keys';
 import { sealObject } from '../../core/encryption/objects';
+import { HoldfastError } from '../../core/errors';
 import { faultPoint } from '../../core/faults';
 import type { CaptureProcess } from '../../native';
 import type {
@@ -28,6 +29,7 @@ import { Snapshots } from '../memory/snapshots';
 import { learnStored } from '../memory/storedContents';
 import type { GenerationId } from '../memory/treeMemory';
 import { canBeTracked } from '../memory/trust';
+import { isFrozen, membershipsOf, readCgroupMounts } from '../proc/cgroups';
 import { type Descriptor, descriptors } from '../proc/descriptors';
 import { memoryMaps } from '../proc/maps';
 import { type ExternalDescriptor, externalDescriptors } from '../proc/pipes';
@@ -51,6 +53,19 @@ interface FrozenFacts {
   readonly externals: ExternalDescriptor[];
   readonly tcpPorts: number[];
   readonly filesArchive: string | null;
+}
+
+/**
+ * F3, once more: the preflight was before the rounds. CRIU would wait for a tree that a batch system has suspended since until
+ * it is resumed.
+ */
+function requireThawed({ job, rootPid }: Tree): void {
+  if (!isFrozen(membershipsOf(rootPid), readCgroupMounts())) return;
+  throw new HoldfastError(
+    'NOT_CAPTURABLE',
+    `job ${job} was suspended during its checkpoint: its freezer cgroup is frozen`,
+    'thaw it first (scontrol resume)',
+  );
 }
 
 function socketInode({ target }: Descriptor): number | null {
@@ -130,6 +145,7 @@ export class TreeCapture {
   async freeze(): Promise<void> {
     this.place.signal.throwIfAborted();
     faultPoint('agent.capture.before-freeze');
+    requireThawed(this.tree);
     const rootPid = this.imagePid(this.tree.rootPid);
     const open = subtree(this.tree.rootPid).flatMap((stat) => descriptors(stat.pid));
     const externals = [...new Set(externalDescriptors(open).map((external) => external.resource))];

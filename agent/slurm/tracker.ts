@@ -1,5 +1,6 @@
 /** Has processes of Slurm's tasks tracked, each once: the TaskProlog and discovery may both come upon one. */
 import type { Logger } from 'pino';
+import { ERRORS, toHoldfastError } from '../../core/errors';
 import { KEEP_ALL } from '../../core/retention';
 import { taskName } from '../../core/slurm/names';
 import type { SlurmOptions } from '../../core/slurm/options';
@@ -31,7 +32,7 @@ export class Tracker {
   constructor(private readonly parts: TrackerParts) {}
 
   /**
-   * Resolves when it is tracked, or not; what fails is logged, and not tried again.
+   * Resolves when it is tracked, or not: that is logged. Only what may succeed later is tried again, when it is found again.
    * @param isReady may wait until the process is what it is to be; false: it is none to track
    */
   async track(
@@ -50,6 +51,7 @@ export class Tracker {
       const job = await track(trackRequest(node, process, options), process.uid, process.gid);
       log.info({ slurmJob, pid, job }, 'task of a plain step is tracked');
     } catch (err) {
+      if (ERRORS[toHoldfastError(err).code].retryable) this.#tried.delete(key);
       log.warn({ err, slurmJob, pid }, 'a task is not tracked');
     }
   }

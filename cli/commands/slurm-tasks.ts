@@ -3,7 +3,6 @@ import type { Command } from 'commander';
 import { HoldfastError } from '../../core/errors';
 import { parseSelection } from '../../core/slurm/selection';
 import type { SlurmProcess } from '../../proto/gen/holdfast/v1/agent';
-import type { ListSlurmTasksResponse } from '../../proto/gen/holdfast/v1/coordinator';
 import type { Connection } from '../client/connection';
 import { addJson, addSocket, type JsonOption, type SocketOption, withConnection } from '../options';
 import { type Column, printTable } from '../output/table';
@@ -30,10 +29,11 @@ const COLUMNS: Column<SlurmProcess>[] = [
 
 const NOTHING = 'no node has a task of it';
 
-async function find(connection: Connection, job: string): Promise<ListSlurmTasksResponse> {
+async function find(connection: Connection, job: string) {
   const found = await connection.call('listSlurmTasks', { selection: parseSelection(job) });
-  for (const { node, reason } of found.silent) note(`${node} may have more: ${reason}`);
-  return found;
+  const silent = found.silent.map(({ node, reason }) => ({ node, reason }));
+  for (const { node, reason } of silent) note(`${node} may have more: ${reason}`);
+  return { processes: found.processes, silent };
 }
 
 const TASKS_HELP = `

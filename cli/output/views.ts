@@ -189,9 +189,9 @@ export function viewSlurmRecord(record: SlurmRecord) {
 
 export function viewSlurmProcess(process: SlurmProcess) {
   const { job, refusal } = process;
-  const { name, jobId, step, task, node, pid, uid, command, suspended } = process;
+  const { name, jobId, jobIdFrom, step, task, node, pid, uid, command, suspended } = process;
   return {
-    ...{ name, jobId, step, task, node, pid, uid, command },
+    ...{ name, jobId, jobIdFrom, step, task, node, pid, uid, command },
     ...{ state: suspended ? 'suspended' : 'running', job: job || null, refusal: refusal || null },
   };
 }

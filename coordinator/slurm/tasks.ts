@@ -45,10 +45,11 @@ export async function listSlurmTasks(
 }
 
 function clipped(process: SlurmProcess): SlurmProcess {
-  const { command, job, name, refusal, step } = process;
+  const { command, job, jobIdFrom, name, refusal, step } = process;
   const clip = (text: string): string => text.slice(0, MAX_TEXT);
   return {
     ...process,
     ...{ command: clip(command), job: clip(job), name: clip(name), refusal: clip(refusal), step: clip(step) },
+    jobIdFrom: clip(jobIdFrom),
   };
 }

@@ -40,7 +40,13 @@ export function discoverSlurm({ trees }: AgentContext, { selection }: DiscoverSl
 
 function messageOf({ identity, job, process, refusal, task }: Discovered): SlurmProcess {
   return {
-    ...{ jobId: task.jobId, name: nameOf(identity), step: task.step, task: task.task },
+    ...{
+      jobId: task.jobId,
+      jobIdFrom: task.jobIdFrom,
+      name: nameOf(identity),
+      step: task.step,
+      task: task.task,
+    },
     ...{ pid: process.pid, startTicks: process.startTicks, uid: process.uid, suspended: task.frozen },
     ...{ command: wordsOf(process).join(' ').slice(0, MAX_COMMAND), job, refusal, node: '' },
   };

@@ -1,13 +1,17 @@
 /** Reads what find.ts decides from. The base is "" but in tests, where it is a directory with a /proc and control groups. */
 import { readdirSync } from 'node:fs';
 import { isFrozen, membershipsOf, readCgroupMounts } from '../../proc/cgroups';
-import { parseIdentity, parseStat, readText } from '../../proc/stat';
+import { parseIdentity, parseStat, readStart, readText } from '../../proc/stat';
 import type { Environment, NodeFacts, ProcessFacts } from './find';
 
 /** Only these are looked at: an environment may hold secrets. */
 const VARIABLES =
   /^(SLURM_JOB_ID(_HET_GROUP_[0-9]{1,3})?|SLURM_JOB_UID|SLURM_PROCID|SLURM_ARRAY_(JOB|TASK)_ID|HOLDFAST_SLURM_OPTIONS)$/;
 const MAX_VALUE = 4096;
+// However many processes a user has, with words and variables however long, a look takes no more than a moment.
+const MAX_COMMAND_BYTES = 4096;
+const MAX_ENVIRONMENT_BYTES = 128 * 1024;
+const MAX_ENVIRONMENTS = 2000;
 
 /** @param text of /proc/PID/environ */
 export function parseEnvironment(text: string): Environment {
@@ -43,13 +47,18 @@ export function readNode(cells: ReadonlySet<number>, base = ''): NodeFacts | nul
         {
           ...stat,
           ...{ uid, gid, groups: membershipsOf(stat.pid, base) },
-          commandLine: readText(`${base}/proc/${stat.pid}/cmdline`) ?? '',
+          commandLine: readStart(`${base}/proc/${stat.pid}/cmdline`, MAX_COMMAND_BYTES) ?? '',
         },
       ];
     });
+  let asked = 0;
+  const environmentOf = (pid: number): Environment => {
+    asked += 1;
+    if (asked > MAX_ENVIRONMENTS) return {};
+    return parseEnvironment(readStart(`${base}/proc/${pid}/environ`, MAX_ENVIRONMENT_BYTES) ?? '');
+  };
   return {
-    ...{ processes, cells },
-    environmentOf: (pid) => parseEnvironment(readText(`${base}/proc/${pid}/environ`) ?? ''),
+    ...{ processes, cells, environmentOf },
     isFrozen: ({ groups }) => isFrozen(groups, mounts, base),
   };
 }

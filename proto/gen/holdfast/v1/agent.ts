@@ -481,6 +481,11 @@ export interface SlurmProcess {
   refusal: string;
   /** filled by the coordinator */
   node: string;
+  /**
+   * How job_id is known: "group" (the name of its control group), "slurmstepd"
+   * (its title), or "environment" (what the processes themselves say).
+   */
+  jobIdFrom: string;
   _unknownFields?: { [key: number]: Uint8Array[] } | undefined;
 }
 
@@ -5691,6 +5696,7 @@ function createBaseSlurmProcess(): SlurmProcess {
     job: "",
     refusal: "",
     node: "",
+    jobIdFrom: "",
     _unknownFields: {},
   };
 }
@@ -5732,6 +5738,9 @@ export const SlurmProcess: MessageFns<SlurmProcess> = {
     }
     if (message.node !== "") {
       writer.uint32(98).string(message.node);
+    }
+    if (message.jobIdFrom !== "") {
+      writer.uint32(106).string(message.jobIdFrom);
     }
     if (message._unknownFields !== undefined) {
       for (const [key, values] of globalThis.Object.entries(message._unknownFields)) {
@@ -5853,6 +5862,14 @@ export const SlurmProcess: MessageFns<SlurmProcess> = {
             message.node = reader.string();
             continue;
           }
+          case 13: {
+            if (tag !== 106) {
+              break;
+            }
+
+            message.jobIdFrom = reader.string();
+            continue;
+          }
         }
         if ((tag & 7) === 4 || tag === 0) {
           break;
@@ -5895,6 +5912,11 @@ export const SlurmProcess: MessageFns<SlurmProcess> = {
       job: isSet(object.job) ? globalThis.String(object.job) : "",
       refusal: isSet(object.refusal) ? globalThis.String(object.refusal) : "",
       node: isSet(object.node) ? globalThis.String(object.node) : "",
+      jobIdFrom: isSet(object.jobIdFrom)
+        ? globalThis.String(object.jobIdFrom)
+        : isSet(object.job_id_from)
+        ? globalThis.String(object.job_id_from)
+        : "",
     };
   },
 
@@ -5936,6 +5958,9 @@ export const SlurmProcess: MessageFns<SlurmProcess> = {
     if (message.node !== "") {
       obj.node = message.node;
     }
+    if (message.jobIdFrom !== "") {
+      obj.jobIdFrom = message.jobIdFrom;
+    }
     return obj;
   },
 
@@ -5956,6 +5981,7 @@ export const SlurmProcess: MessageFns<SlurmProcess> = {
     message.job = object.job ?? "";
     message.refusal = object.refusal ?? "";
     message.node = object.node ?? "";
+    message.jobIdFrom = object.jobIdFrom ?? "";
     return message;
   },
 };
