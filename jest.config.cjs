@@ -1,6 +1,7 @@
 /**
- * Six projects, named after their folders under test/. `checks`, `unit` and `contract` run in parallel; `machine` (takes huge pages and
- * swap), `e2e` and `slurm` start simulated nodes and measurements, so their files run one after the other.
+ * Six projects, named after their folders under test/. Files run two at a time, one for each core of a small machine: first those of
+ * `checks`, `unit` and `contract`, which keep the cores busy; then, apart from them, `e2e` and `slurm`, whose simulated nodes mostly wait and
+ * measure how long. `machine` takes huge pages and swap, so its files run one after the other, with nobody else.
  */
 const common = {
   rootDir: __dirname,
@@ -28,8 +29,8 @@ const project = (name, extra = {}) => ({
 /** Minutes instead of seconds for a test. Jest ignores a project's own testTimeout. */
 const patient = { setupFilesAfterEnv: ['<rootDir>/test/long-timeout.cjs'] };
 
-/** One file at a time. */
-const serial = { ...patient, runner: '<rootDir>/test/serial-runner.cjs' };
+const alone = { ...patient, runner: '<rootDir>/test/serial-runner.cjs' };
+const apart = { ...patient, runner: '<rootDir>/test/lanes-runner.cjs' };
 
 module.exports = {
   maxWorkers: 2,
@@ -38,8 +39,8 @@ module.exports = {
     project('checks'),
     project('unit'),
     project('contract', patient),
-    project('machine', serial),
-    project('e2e', serial),
-    project('slurm', serial),
+    project('machine', alone),
+    project('e2e', apart),
+    project('slurm', apart),
   ],
 };

@@ -35,7 +35,7 @@ beforeAll(async () => {
   const agentFlags = { [NODE]: ['--compression', 'none'] };
   stack = await Stack.start({ nodes: [NODE], store: 'directory', leaseMs: 20_000, agentFlags });
   operations = new Operations(stack, NODE);
-  argv = [compileVictim('series', stack.shared), '64', '400', '50'];
+  argv = [compileVictim('series', stack.shared), '64', '400', '150'];
   expected = (await undisturbed(stack, NODE, argv)).stdout;
 });
 afterAll(() => stack?.stop());

@@ -17,7 +17,7 @@ import { Brake, goesOn, jobEnd, linesAtLeast, type Submitted, submit, undisturbe
 import { told } from './told';
 
 const NODES = ['node1', 'node2'];
-const ITERATIONS = '3000';
+const ITERATIONS = '6000';
 const PAUSE_MS = '40';
 const LEASE_MS = 6_000;
 /** A machine that is busy with other things. */

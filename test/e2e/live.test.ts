@@ -32,7 +32,7 @@ const livePages = (): number[] =>
   [...stack.logs(400).matchAll(/"livePages":(\d+)/g)].map(([, pages]) => Number(pages));
 
 const command = {
-  'four threads': () => [compileVictim('series', stack.shared), '64', '200', '50', '4'],
+  'four threads': () => [compileVictim('series', stack.shared), '64', '200', '100', '4'],
   'a tree of processes': () => [compileVictim('tree', stack.shared), '600', '50', '/tmp/tree'],
 };
 

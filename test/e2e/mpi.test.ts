@@ -65,7 +65,7 @@ const nodesOf = async (id: string): Promise<string[]> => {
 };
 
 describe('Open MPI', () => {
-  const series = () => [compiled('mpi_series', 'mpicc.openmpi'), '16', '400', '50'];
+  const series = () => [compiled('mpi_series', 'mpicc.openmpi'), '16', '400', '100'];
 
   test('over shared memory on one node, restarted on another', async () => {
     const launcher = [...OPEN_MPI, '-n', '2'];
@@ -121,7 +121,7 @@ describe('Open MPI', () => {
 });
 
 describe('MPICH', () => {
-  const series = () => [compiled('mpi_series', 'mpicc.mpich'), '16', '400', '50'];
+  const series = () => [compiled('mpi_series', 'mpicc.mpich'), '16', '400', '100'];
 
   test('over shared memory on one node, restarted on another', async () => {
     const launcher = [...MPICH, '-n', '2'];

@@ -38,7 +38,7 @@ export const linesAtLeast = (path: string, count: number) =>
   until(`${count} lines in ${path}`, () => (lines(path) >= count ? true : null));
 
 /** It goes on writing: lines that were not there when we asked. */
-export const goesOn = (path: string, count = 5) => linesAtLeast(path, lines(path) + count);
+export const goesOn = (path: string, count = 3) => linesAtLeast(path, lines(path) + count);
 
 /** What restarts cut off the end of an output file, oldest first (invariant L2). */
 export const tails = (path: string): string[] =>

@@ -35,7 +35,7 @@ async function storedBytes(): Promise<number> {
 }
 
 test('over a long series at least 60 % of the stored bytes are live after retention and collection', async () => {
-  cluster = await FakeCluster.start(['n1'], undefined, { gcGraceMs: 0 });
+  cluster = await FakeCluster.start(['n1'], undefined, { gcGraceMs: 0, leaseMs: 30_000 });
   const user = cluster.user();
   const victim = await program.start();
   await victim.ask(`big ${MEMORY_MIB}`, 'big');
