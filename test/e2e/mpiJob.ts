@@ -12,18 +12,21 @@ export interface MpiJob {
   release(): void;
 }
 
-const ITERATIONS = '10000';
+const ITERATIONS = 10_000;
+/** Ranks that wait leave the processor to those that do not. */
+const QUIET = ['--mca', 'mpi_yield_when_idle', '1'];
 const PAUSE_MS = '40';
 
 export async function startMpiJob(
   stack: Stack,
-  options: { memoryMib: number; flags?: readonly string[] },
+  options: { memoryMib: number; iterations?: number; flags?: readonly string[] },
 ): Promise<MpiJob> {
   const brake = new Brake(stack, 'mpi');
   const series = compileVictim('mpi_series', stack.shared, 'mpicc.openmpi');
-  const program = [series, String(options.memoryMib), ITERATIONS, PAUSE_MS];
-  const mpirun = ['mpirun.openmpi', '-n', '2', '--oversubscribe', '--mca', 'btl', 'tcp,self'];
-  const expected = (await undisturbed(stack, 'node3', [...mpirun, ...program])).stdout;
+  const { memoryMib, iterations = ITERATIONS } = options;
+  const program = [series, String(memoryMib), String(iterations), PAUSE_MS];
+  const mpirun = ['mpirun.openmpi', '-n', '2', '--oversubscribe', ...QUIET, '--mca', 'btl', 'tcp,self'];
+  const expected = (await undisturbed(stack, 'node1', [...mpirun, ...program])).stdout;
   const argv = [...mpirun, '--host', 'node1,node2', '-x', 'SLOW_WHILE', ...program];
   const submission = { name: 'mpi', argv, nodes: ['node1', 'node2'], env: brake.environment };
   const job = await submit(stack, { ...submission, flags: options.flags });
