@@ -6,12 +6,14 @@ import type { CallLimits } from './api/limits';
 import type { Audit } from './audit/audit';
 import type { Catalog } from './catalog/catalog';
 import type { Clock } from './clock';
+import type { EventLog } from './events/log';
 import type { FailureTally } from './failures/tally';
 import type { Gathering } from './jobs/gathering';
 import type { Gate } from './operations/gate';
 import type { RunningOperations } from './operations/running';
 import type { Policies } from './policies';
 import type { Queues } from './queues/queues';
+import type { Collecting } from './retention/collecting';
 import type { UsageTable } from './retention/usage';
 import type { ScheduleTable } from './schedule/table';
 import type { Fleet } from './sessions/fleet';
@@ -57,7 +59,10 @@ export interface Context {
   /** JOB/TREE of launches that wait for their answer: not missing yet when a node does not name them. */
   readonly launching: Set<string>;
   readonly usage: UsageTable;
+  readonly collecting: Collecting;
   readonly roles: Roles;
   readonly limits: CallLimits;
   readonly audit: Audit;
+  /** What has become durable, as all coordinators tell it. */
+  readonly events: EventLog;
 }

@@ -9,9 +9,12 @@ import { coordinatorHandlers } from './api/service';
 import { auditOperations } from './audit/operations';
 import { Catalog } from './catalog/catalog';
 import { rebuildIfIncomplete } from './catalog/rebuild';
+import { Reservations } from './catalog/reservations';
 import type { Clock } from './clock';
 import type { Context } from './context';
 import { followDrains } from './drain/follow';
+import { tell } from './events/entry';
+import type { EventLog } from './events/log';
 import { followFailures } from './failures/follow';
 import { FailureTally } from './failures/tally';
 import { Gathering } from './jobs/gathering';
@@ -29,6 +32,7 @@ import type { CoordinatorOptions } from './options';
 import type { Policies } from './policies';
 import type { Queues } from './queues/queues';
 import { connectReactions } from './reactions';
+import { Collecting } from './retention/collecting';
 import { startCollecting } from './retention/schedule';
 import { UsageTable } from './retention/usage';
 import { followSchedules } from './schedule/follow';
@@ -56,11 +60,14 @@ export interface Site {
   readonly log: Logger;
   readonly clock: Clock;
   readonly redis: Redis;
+  /** Its Redis is the coordinator's own, which loses no write that it has acknowledged. */
+  readonly isAlone: boolean;
   /** A store that asks before each write. */
   readonly openStore: (admit: (key: string) => Promise<void>) => ObjectStore;
   readonly openQueues: (term: number) => Queues;
   readonly telemetry: Pick<Telemetry, 'watch'>;
   readonly policies: () => Policies;
+  readonly events: EventLog;
   readonly guard: Guard;
 }
 
@@ -146,7 +153,7 @@ export class Leader implements Leading {
     const [, ...ends] = this.#ends.splice(0);
     for (const end of ends.reverse()) end();
     // Its Redis may be gone; the next leader clears them in any case (A4).
-    await Promise.race([queues.close(), passed(clock, CLOSE_TIMEOUT_MS)]);
+    await atMost(clock, CLOSE_TIMEOUT_MS, queues.close());
     queues.abandon();
   }
 }
@@ -154,10 +161,13 @@ export class Leader implements Leading {
 async function buildContext(site: Site, term: Term, store: Context['store']): Promise<Context> {
   const { options, log, clock, policies } = site;
   const redis = fencedRedis(site.redis, term);
+  const began = { kind: 'term', subject: String(term.term), job: '', isOver: true, text: '' } as const;
+  await tell(redis.multi(), began).exec();
   const [jobs, operations] = await Promise.all([JobTable.load(redis), OperationTable.load(redis)]);
-  const counters = new Counters(redis, clock);
+  const counters = new Counters(redis, clock, await Reservations.open(store));
   const catalog = new Catalog(redis, store, jobs, log);
   const { isRebuilt } = await rebuildIfIncomplete({ catalog, counters, jobs, log, redis, store });
+  if (isRebuilt || !site.isAlone) counters.passReservedIds();
   const gathering = await Gathering.begin(redis, clock, { isRebuilt, timeMs: returnMs(options.leaseMs) });
   const [schedules, drains, failures, slurm] = await Promise.all([
     ScheduleTable.load(redis),
@@ -168,7 +178,7 @@ async function buildContext(site: Site, term: Term, store: Context['store']): Pr
   return {
     ...{ clock, log, redis, store, jobs, operations, counters, catalog, schedules, drains, failures, slurm },
     leads: () => term.isHeld,
-    ...{ audit: site.guard.audit, limits: site.guard.limits, roles: site.guard.roles },
+    ...{ audit: site.guard.audit, limits: site.guard.limits, roles: site.guard.roles, events: site.events },
     decisions: new Decisions(redis, clock, log),
     gate: new Gate(() => policies().maxCheckpoints),
     fleet: new Fleet(clock, { leaseMs: options.leaseMs, heartbeatMs: options.heartbeatMs }, log),
@@ -181,6 +191,7 @@ async function buildContext(site: Site, term: Term, store: Context['store']): Pr
     policies,
     launching: new Set(),
     usage: new UsageTable(redis),
+    collecting: new Collecting(),
   };
 }
 
@@ -196,7 +207,14 @@ async function awaitedNodes({ jobs, operations, redis }: Context): Promise<Node[
   return (await loadNodes(redis)).filter(({ name, alive }) => alive || needed.has(name));
 }
 
-const passed = (clock: Clock, ms: number) => new Promise<void>((resolve) => void clock.after(ms, resolve));
+/** Resolves with the work, or when the time is over. */
+async function atMost(clock: Clock, ms: number, work: Promise<void>): Promise<void> {
+  let cancel = () => {};
+  const over = new Promise<void>((resolve) => {
+    cancel = clock.after(ms, resolve);
+  });
+  await Promise.race([work, over]).finally(() => cancel());
+}
 
 /** Until nothing is at work, or the time is over: agents thaw what they hold when their lease ends (F1). */
 async function untilQuiet(clock: Clock, running: RunningOperations, timeoutMs: number): Promise<void> {
