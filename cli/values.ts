@@ -2,6 +2,7 @@
 
 import { constants } from 'node:os';
 import { resolve } from 'node:path';
+import { type AccountQuota, ANY_ACCOUNT, isAccount } from '../core/accounts';
 import { HoldfastError } from '../core/errors';
 
 const DURATION_MS = new Map([
@@ -75,6 +76,14 @@ export function parseSize(text: string): number {
     throw invalid('a size', text, 'write a number with a unit: 256MiB, 1GiB, 1GB');
   }
   return Math.round(Number(match[1]) * unitBytes);
+}
+
+/** "physics=1TiB", or "*=100GiB" for each account that is not named; may be given again. */
+export function collectQuotas(text: string, previous: readonly AccountQuota[] = []): AccountQuota[] {
+  const [, account = '', size = ''] = /^([^=]+)=(.+)$/.exec(text) ?? [];
+  if (account !== ANY_ACCOUNT && !isAccount(account))
+    throw invalid('a quota of an account', text, 'write ACCOUNT=SIZE: physics=1TiB; *=SIZE for all others');
+  return [...previous, { account, bytes: parseSize(size) }];
 }
 
 export function parseCount(text: string): number {

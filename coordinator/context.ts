@@ -6,6 +6,7 @@ import type { CallLimits } from './api/limits';
 import type { Audit } from './audit/audit';
 import type { Catalog } from './catalog/catalog';
 import type { Clock } from './clock';
+import type { EventLog } from './events/log';
 import type { FailureTally } from './failures/tally';
 import type { Gathering } from './jobs/gathering';
 import type { Launches } from './jobs/launches';
@@ -13,6 +14,7 @@ import type { Gate } from './operations/gate';
 import type { RunningOperations } from './operations/running';
 import type { Policies } from './policies';
 import type { Queues } from './queues/queues';
+import type { Collecting } from './retention/collecting';
 import type { UsageTable } from './retention/usage';
 import type { ScheduleTable } from './schedule/table';
 import type { Fleet } from './sessions/fleet';
@@ -58,7 +60,10 @@ export interface Context {
   /** What they start is not missing yet when a node does not name it. */
   readonly launches: Launches;
   readonly usage: UsageTable;
+  readonly collecting: Collecting;
   readonly roles: Roles;
   readonly limits: CallLimits;
   readonly audit: Audit;
+  /** What has become durable, as all coordinators tell it. */
+  readonly events: EventLog;
 }

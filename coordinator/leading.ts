@@ -9,9 +9,12 @@ import { coordinatorHandlers } from './api/service';
 import { auditOperations } from './audit/operations';
 import { Catalog } from './catalog/catalog';
 import { rebuildIfIncomplete } from './catalog/rebuild';
+import { Reservations } from './catalog/reservations';
 import type { Clock } from './clock';
 import type { Context } from './context';
 import { followDrains } from './drain/follow';
+import { tell } from './events/entry';
+import type { EventLog } from './events/log';
 import { followFailures } from './failures/follow';
 import { FailureTally } from './failures/tally';
 import { Gathering } from './jobs/gathering';
@@ -30,6 +33,7 @@ import type { CoordinatorOptions } from './options';
 import type { Policies } from './policies';
 import type { Queues } from './queues/queues';
 import { connectReactions } from './reactions';
+import { Collecting } from './retention/collecting';
 import { startCollecting } from './retention/schedule';
 import { UsageTable } from './retention/usage';
 import { followSchedules } from './schedule/follow';
@@ -57,11 +61,14 @@ export interface Site {
   readonly log: Logger;
   readonly clock: Clock;
   readonly redis: Redis;
+  /** Its Redis is the coordinator's own, which loses no write that it has acknowledged. */
+  readonly isAlone: boolean;
   /** A store that asks before each write. */
   readonly openStore: (admit: (key: string) => Promise<void>) => ObjectStore;
   readonly openQueues: (term: number) => Queues;
   readonly telemetry: Pick<Telemetry, 'watch'>;
   readonly policies: () => Policies;
+  readonly events: EventLog;
   readonly guard: Guard;
 }
 
@@ -159,10 +166,13 @@ export class Leader implements Leading {
 async function buildContext(site: Site, term: Term, store: Context['store']): Promise<Context> {
   const { options, log, clock, policies } = site;
   const redis = fencedRedis(site.redis, term);
+  const began = { kind: 'term', subject: String(term.term), job: '', isOver: true, text: '' } as const;
+  await tell(redis.multi(), began).exec();
   const [jobs, operations] = await Promise.all([JobTable.load(redis), OperationTable.load(redis)]);
-  const counters = new Counters(redis, clock);
+  const counters = new Counters(redis, clock, await Reservations.open(store));
   const catalog = new Catalog(redis, store, jobs, log);
   const { isRebuilt } = await rebuildIfIncomplete({ catalog, counters, jobs, log, redis, store });
+  if (isRebuilt || !site.isAlone) counters.passReservedIds();
   const gathering = await Gathering.begin(redis, clock, { isRebuilt, timeMs: returnMs(options.leaseMs) });
   const [schedules, drains, failures, slurm] = await Promise.all([
     ScheduleTable.load(redis),
@@ -173,7 +183,7 @@ async function buildContext(site: Site, term: Term, store: Context['store']): Pr
   return {
     ...{ clock, log, redis, store, jobs, operations, counters, catalog, schedules, drains, failures, slurm },
     leads: () => term.isHeld,
-    ...{ audit: site.guard.audit, limits: site.guard.limits, roles: site.guard.roles },
+    ...{ audit: site.guard.audit, limits: site.guard.limits, roles: site.guard.roles, events: site.events },
     decisions: new Decisions(redis, clock, log),
     gate: new Gate(() => policies().maxCheckpoints),
     fleet: new Fleet(clock, { leaseMs: options.leaseMs, heartbeatMs: options.heartbeatMs }, log),
@@ -186,6 +196,7 @@ async function buildContext(site: Site, term: Term, store: Context['store']): Pr
     policies,
     launches: new Launches(),
     usage: new UsageTable(redis),
+    collecting: new Collecting(),
   };
 }
 

@@ -12,6 +12,7 @@ import { CallLimits } from './api/limits';
 import { servedCoordinator } from './api/serve';
 import { Audit } from './audit/audit';
 import { type Clock, systemClock } from './clock';
+import { EventLog } from './events/log';
 import { Post } from './leadership/post';
 import { Standby } from './leadership/standby';
 import { Leader } from './leading';
@@ -83,6 +84,9 @@ export async function startCoordinator(
   // A held job must not wait for a Redis that is gone: its commands fail after a while, and the operation aborts.
   const redis = opened.connect({ maxRetriesPerRequest: 3, commandTimeout: 5_000 });
   redis.on('error', (err) => log.error({ err }, 'redis'));
+  const reader = opened.connect();
+  reader.on('error', (err) => log.error({ err }, 'redis'));
+  const events = await EventLog.open({ reader, redis, clock, log });
   const policies = () => policiesOf(options);
   const openQueues = (term: number) => new Queues(opened.connect(), term, log);
   const guard = {
@@ -91,12 +95,15 @@ export async function startCoordinator(
     limits: new CallLimits(() => policies().userRate, clock, parts.maxOpenCalls),
     roles: new Roles(policies, parts.users ?? systemUsers, clock, log),
   };
-  const site = { options, log, clock, redis, telemetry, policies, openStore: observed, openQueues, guard };
+  const site = {
+    ...{ options, log, clock, redis, telemetry, policies, openStore: observed, openQueues, guard, events },
+    isAlone: opened.isOwn,
+  };
   const advertised: { address: string } = { address: options.advertise ?? '' };
   const post = new Post<Leader>({
     ...{ redis, clock, log, leaseMs: options.leaderLeaseMs, isAlone: opened.isOwn },
     address: () => advertised.address,
-    standby: (leader) => new Standby({ redis, store, clock, log, policies, leader }),
+    standby: (leader) => new Standby({ redis, store, clock, log, policies, events, leader }),
     lead: (term) => Leader.begin(site, term),
   });
   await telemetry.serve(post, redis, options.metrics);
@@ -156,6 +163,7 @@ export async function startCoordinator(
     refuse: (err) => log.error({ err }, 'the configuration cannot be used: it stays as it is'),
     close: async () => {
       telemetry.setReady(false);
+      post.retire();
       const { leading } = post;
       await leading?.close();
       await slurmHooks?.close();
@@ -163,6 +171,7 @@ export async function startCoordinator(
       server.close();
       certificateWatch?.close();
       await post.close();
+      events.close();
       redis.disconnect();
       await store.close();
       await opened.close();

@@ -2,6 +2,7 @@
 import { isIP } from 'node:net';
 import { isAbsolute } from 'node:path';
 import { z } from 'zod';
+import { ANY_ACCOUNT, isAccount } from '../core/accounts';
 import { HoldfastError } from '../core/errors';
 import { isLogLevel, LOG_LEVELS } from '../core/log';
 import { KEEP_ALL, RULES, type Rule } from '../core/retention';
@@ -71,6 +72,17 @@ const schema = z
     gcIntervalMs: z.number().int().min(1_000).default(3_600_000),
     /** Stored bytes of one user; 0: no limit. */
     userQuotaBytes: count.default(0),
+    /** Stored bytes of each account; those that are not named have no limit, unless "*" is. */
+    accountQuotas: z
+      .array(
+        z.object({
+          account: z
+            .string()
+            .refine((name) => name === ANY_ACCOUNT || isAccount(name), 'must be an account, or *'),
+          bytes: count,
+        }),
+      )
+      .default([]),
     /** Slurm is asked what it does with nodes and jobs. */
     slurm: z.boolean().default(false),
     /** A file of JSON lines; absent: lines of the ordinary log. */
@@ -116,6 +128,7 @@ export const COORDINATOR_SETTINGS = {
   'gc-every': 'gcIntervalMs',
   'gc-grace': 'gcGraceMs',
   'user-quota': 'userQuotaBytes',
+  'account-quota': 'accountQuotas',
   'audit-log': 'auditLog',
   admins: 'admins',
   operators: 'operators',
@@ -134,6 +147,7 @@ export const COORDINATOR_RELOADABLE = [
   'keep',
   'gc-grace',
   'user-quota',
+  'account-quota',
   'admins',
   'operators',
   'ckpt-unpriv-allowed',

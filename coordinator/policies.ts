@@ -8,6 +8,7 @@ export type Policies = Pick<
   | 'retention'
   | 'gcGraceMs'
   | 'userQuotaBytes'
+  | 'accountQuotas'
   | 'operators'
   | 'admins'
   | 'unprivilegedAllowed'
@@ -21,6 +22,7 @@ export function policiesOf({
   retention,
   gcGraceMs,
   userQuotaBytes,
+  accountQuotas,
   operators,
   admins,
   unprivilegedAllowed,
@@ -28,7 +30,7 @@ export function policiesOf({
   userOperations,
 }: CoordinatorOptions): Policies {
   return {
-    ...{ restartWaitMs, maxCheckpoints, retention, gcGraceMs, userQuotaBytes },
+    ...{ restartWaitMs, maxCheckpoints, retention, gcGraceMs, userQuotaBytes, accountQuotas },
     ...{ operators, admins, unprivilegedAllowed, userRate, userOperations },
   };
 }

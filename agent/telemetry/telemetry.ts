@@ -1,6 +1,7 @@
 /** Everything by which the agent is watched from outside. */
-import { Counter, Registry } from 'prom-client';
+import { type Counter, Registry } from 'prom-client';
 import { certificateMetric } from '../../core/telemetry/certificate';
+import { Meters } from '../../core/telemetry/meters';
 import { serveTelemetry, type TelemetryServer } from '../../core/telemetry/server';
 import type { Tracing } from '../../core/telemetry/tracing';
 import type { LiveCertificates } from '../../core/tls/live';
@@ -12,7 +13,7 @@ import { type Execute, logged, traced } from './execute';
 import { measured, observeAgent } from './metrics';
 
 export class Telemetry {
-  readonly #registry = new Registry();
+  readonly #meters = new Meters(new Registry());
   readonly #leaseLosses: Counter;
   #server: TelemetryServer | null = null;
   #certificates: LiveCertificates | null = null;
@@ -23,18 +24,17 @@ export class Telemetry {
     private readonly node: string,
     private readonly tracing: Tracing,
   ) {
-    certificateMetric(this.#registry, () => this.#certificates);
-    this.storeObservers = [storeMetrics(this.#registry), storeSpans(tracing.tracer)];
-    this.#leaseLosses = new Counter({
-      name: 'holdfast_agent_lease_losses_total',
-      help: 'How often the lease of this node ended.',
-      registers: [this.#registry],
-    });
+    certificateMetric(this.#meters, () => this.#certificates);
+    this.storeObservers = [storeMetrics(this.#meters), storeSpans(tracing.tracer)];
+    this.#leaseLosses = this.#meters.counter(
+      'holdfast_agent_lease_losses_total',
+      'How often the lease of this node ended.',
+    );
   }
 
   /** Around the execution of every command. */
   around(execute: Execute): Execute {
-    return traced(this.tracing.tracer, this.node, measured(this.#registry, logged(execute)));
+    return traced(this.tracing.tracer, this.node, measured(this.#meters, logged(execute)));
   }
 
   leaseLost(): void {
@@ -47,12 +47,12 @@ export class Telemetry {
 
   /** @param address [HOST:]PORT; undefined: nothing is served. @throws HoldfastError WRONG_STATE */
   async watch(context: AgentContext, address: string | undefined): Promise<void> {
-    observeAgent(context, this.#registry);
+    observeAgent(context, this.#meters);
     if (address === undefined) return;
     // Without a lease it may freeze nothing, and the coordinator counts the node as lost.
     const unready = () =>
       context.lease.remainingMs() > 0 ? [] : ['no lease: the coordinator does not answer'];
-    this.#server = await serveTelemetry(address, { registry: this.#registry, unready });
+    this.#server = await serveTelemetry(address, { registry: this.#meters.registry, unready });
   }
 
   get address(): string | undefined {

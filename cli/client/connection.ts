@@ -36,8 +36,11 @@ export interface Connection {
   readonly socketPath: string | null;
   /** Rejects with a HoldfastError. */
   call<K extends UnaryName>(name: K, request: Request<K>, options?: CallOptions): Promise<Response<K>>;
-  /** Events until the server ends the stream; throws a HoldfastError when it breaks. Leaving the loop cancels. */
-  watch(subject: Subject, signal?: AbortSignal): AsyncIterable<WatchResponse>;
+  /**
+   * Events until the server ends the stream; throws a HoldfastError when it breaks. Leaving the loop cancels.
+   * @param after eventId of the last event that was seen; '' begins with the present state
+   */
+  watch(subject: Subject, after?: string, signal?: AbortSignal): AsyncIterable<WatchResponse>;
   /** The parts of an export as they come, no faster than they are taken. Leaving the loop cancels. */
   export(ckptId: number): AsyncIterable<ExportResponse>;
   /** Sends the stream no faster than it is taken. Rejects with a HoldfastError, or with what the source throws. */
@@ -104,9 +107,10 @@ export async function connect(options: TargetOptions): Promise<Connection> {
     },
     import: async (source) =>
       upload(client, await target.metadataFor(importMethod.path, null), source, fromGrpcError),
-    async *watch(subject, signal) {
-      const encoded = watchMethod.requestSerialize({ subject });
-      const stream = client.watch({ subject }, await target.metadataFor(watchMethod.path, encoded));
+    async *watch(subject, after = '', signal) {
+      const request = { subject, after };
+      const encoded = watchMethod.requestSerialize(request);
+      const stream = client.watch(request, await target.metadataFor(watchMethod.path, encoded));
       const cancel = () => stream.cancel();
       signal?.addEventListener('abort', cancel);
       try {

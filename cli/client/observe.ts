@@ -1,6 +1,6 @@
 /**
- * Follows one object until it has ended, whatever happens to the link: a stream that breaks is opened again, and
- * the object is also asked for now and then, since a stream tells only what happens after it was opened.
+ * Follows one object until it has ended, whatever happens to the link: a stream that breaks is opened again after the last event
+ * that was seen, at whoever leads then, and the object is also asked for now and then.
  */
 
 import { setTimeout as delay } from 'node:timers/promises';
@@ -8,9 +8,11 @@ import { type HoldfastError, toHoldfastError } from '../../core/errors';
 import type { WatchResponse } from '../../proto/gen/holdfast/v1/coordinator';
 
 export type WatchEvent = NonNullable<WatchResponse['event']>;
+export type Told = Pick<WatchResponse, 'event' | 'eventId'>;
 
 export interface Observed<T> {
-  open(signal: AbortSignal): AsyncIterable<WatchResponse>;
+  /** @param after id of the last event that was seen; empty: none */
+  open(after: string, signal: AbortSignal): AsyncIterable<Told>;
   /** The object now. */
   get(): Promise<T>;
   /** The object when the event carries it. */
@@ -29,8 +31,13 @@ const REOPEN_MS = [100, 500, 2000];
 
 const at = (pauses: readonly number[], index: number) => pauses[Math.min(index, pauses.length - 1)] ?? 0;
 
-async function readStream<T>(observed: Observed<T>, signal: AbortSignal): Promise<T | undefined> {
-  for await (const { event } of observed.open(signal)) {
+async function readStream<T>(
+  observed: Observed<T>,
+  seen: { after: string },
+  signal: AbortSignal,
+): Promise<T | undefined> {
+  for await (const { event, eventId } of observed.open(seen.after, signal)) {
+    if (eventId !== '') seen.after = eventId;
     if (event === undefined) continue;
     observed.onEvent(event);
     const value = observed.pick(event);
@@ -51,9 +58,9 @@ async function poll<T>(observed: Observed<T>, signal: AbortSignal): Promise<T | 
 }
 
 /** One stream with the questions beside it: the ended object, or undefined when the stream ended before it. */
-async function attempt<T>(observed: Observed<T>): Promise<T | undefined> {
+async function attempt<T>(observed: Observed<T>, seen: { after: string }): Promise<T | undefined> {
   const stop = new AbortController();
-  const sources = [readStream(observed, stop.signal), poll(observed, stop.signal)];
+  const sources = [readStream(observed, seen, stop.signal), poll(observed, stop.signal)];
   try {
     return await Promise.race(sources);
   } finally {
@@ -68,9 +75,10 @@ async function attempt<T>(observed: Observed<T>): Promise<T | undefined> {
  */
 export async function observe<T>(observed: Observed<T>): Promise<T> {
   let lost = false;
+  const seen = { after: '' };
   for (let failures = 0; ; failures += 1) {
     try {
-      const ended = await attempt(observed);
+      const ended = await attempt(observed, seen);
       if (ended !== undefined) return ended;
       const value = await observed.get();
       observed.onValue(value);

@@ -8,6 +8,7 @@ import { addJson, type JsonOption } from '../options';
 import { parsePolicy } from '../policy';
 import {
   collect,
+  collectQuotas,
   parseChoice,
   parseCount,
   parseDuration,
@@ -125,6 +126,11 @@ export function addCoordinator(program: Command): void {
     .option('--gc-every <interval>', 'how often the whole store is swept (default: 1h)', parseInterval)
     .option('--gc-grace <duration>', 'how long garbage waits for its deletion (default: 1h)', parseDuration)
     .option('--user-quota <size>', 'stored bytes of one user at most (default: no limit)', parseSize)
+    .option(
+      '--account-quota <account=size>',
+      'stored bytes of an account at most, *=SIZE of each other one (repeatable; default: no limit)',
+      collectQuotas,
+    )
     .option('--audit-log <file>', 'who asked for what, as JSON lines (default: in its log)', parsePath)
     .option('--admins <who>', "uid, user's name or group:NAME who may do everything (repeatable)", collect)
     .option('--operators <who>', 'who may keep the cluster running, likewise (repeatable)', collect)

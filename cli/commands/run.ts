@@ -61,6 +61,7 @@ async function run(argv: string[], options: RunOptions): Promise<number> {
         restartBackoffMs: options.restartBackoff ?? 0,
         outputPath: output.path,
         retention: options.keep,
+        account: options.account,
       },
       thisCaller(),
     );

@@ -1,8 +1,8 @@
 import type { Command } from 'commander';
-import type { JobUsage, UserUsage } from '../../proto/gen/holdfast/v1/coordinator';
+import type { AccountUsage, JobUsage, UserUsage } from '../../proto/gen/holdfast/v1/coordinator';
 import { addJson, addSocket, type JsonOption, type SocketOption, withConnection } from '../options';
 import { formatSize, formatTime } from '../output/format';
-import { viewJobUsage, viewUserUsage } from '../output/retention';
+import { viewJobUsage, viewTotals } from '../output/retention';
 import { type Column, printTable } from '../output/table';
 import { print, printJson } from '../output/terminal';
 
@@ -20,14 +20,14 @@ Exit codes:
 const JOBS: Column<JobUsage>[] = [
   { title: 'JOB', cell: ({ job }) => job },
   { title: 'UID', cell: ({ uid }) => uid ?? '', align: 'right' },
+  { title: 'ACCOUNT', cell: ({ account }) => account },
   { title: 'GENERATIONS', cell: ({ generations }) => generations, align: 'right' },
   { title: 'LIVE', cell: ({ liveBytes }) => formatSize(liveBytes), align: 'right' },
   { title: 'STORED', cell: ({ storedBytes }) => formatSize(storedBytes), align: 'right' },
   { title: 'MEASURED', cell: ({ measuredMs }) => formatTime(measuredMs) },
 ];
 
-const USERS: Column<UserUsage>[] = [
-  { title: 'UID', cell: ({ uid }) => uid, align: 'right' },
+const TOTALS: Column<Omit<UserUsage, 'uid'>>[] = [
   { title: 'GENERATIONS', cell: ({ generations }) => generations, align: 'right' },
   { title: 'LIVE', cell: ({ liveBytes }) => formatSize(liveBytes), align: 'right' },
   { title: 'STORED', cell: ({ storedBytes }) => formatSize(storedBytes), align: 'right' },
@@ -38,17 +38,27 @@ const USERS: Column<UserUsage>[] = [
   },
 ];
 
+const USERS: Column<UserUsage>[] = [{ title: 'UID', cell: ({ uid }) => uid, align: 'right' }, ...TOTALS];
+const ACCOUNTS: Column<AccountUsage>[] = [{ title: 'ACCOUNT', cell: ({ account }) => account }, ...TOTALS];
+
 async function usage(options: SocketOption & JsonOption): Promise<void> {
   await withConnection(options, async (connection) => {
-    const { jobs, users } = await connection.call('getUsage', {});
+    const { jobs, users, accounts } = await connection.call('getUsage', {});
     if (options.json) {
-      printJson({ jobs: jobs.map(viewJobUsage), users: users.map(viewUserUsage) });
+      printJson({
+        jobs: jobs.map(viewJobUsage),
+        users: users.map(viewTotals),
+        accounts: accounts.map(viewTotals),
+      });
       return;
     }
     printTable(JOBS, jobs, 'nothing is stored');
     if (users.length === 0) return;
     print('');
     printTable(USERS, users, '');
+    if (accounts.length === 0) return;
+    print('');
+    printTable(ACCOUNTS, accounts, '');
   });
 }
 
@@ -56,7 +66,7 @@ export function addUsage(program: Command): void {
   const command = program
     .command('usage')
     .summary('show what checkpoints take of the store')
-    .description('Shows what the checkpoints of each job and user take of the store.')
+    .description('Shows what the checkpoints of each job, user and account take of the store.')
     .addHelpText('after', HELP);
   addSocket(addJson(command)).action(usage);
 }

@@ -1,4 +1,5 @@
 /** A setting's value as the file and the flags take it. Pure. */
+import type { AccountQuota } from '../../core/accounts';
 import { formatPolicy } from '../../core/retention';
 import { withoutSecrets } from '../../core/secrets';
 import type { RetentionPolicy } from '../../proto/gen/holdfast/v1/manifest';
@@ -23,6 +24,10 @@ const SIZES = [
 export function asWritten(field: string, value: unknown): string {
   if (value === undefined) return '';
   if (Array.isArray(value)) return value.map((item) => asWritten(field, item)).join(', ');
+  if (field === 'accountQuotas') {
+    const { account, bytes } = value as AccountQuota;
+    return `${account}=${inUnits(bytes, SIZES)}`;
+  }
   if (field === 'retention') return formatPolicy(value as RetentionPolicy);
   if (typeof value !== 'number') return withoutSecrets(String(value));
   if (field.endsWith('Ms')) return inUnits(value, DURATIONS);

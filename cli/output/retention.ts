@@ -1,6 +1,7 @@
 /** Retention and garbage, for people and for scripts. */
 import { formatPolicy } from '../../core/retention';
 import type {
+  AccountUsage,
   Garbage,
   JobCollection,
   JobUsage,
@@ -71,11 +72,12 @@ export function viewDecision({ _unknownFields, ...fields }: RetentionDecision) {
   return fields;
 }
 
-export function viewJobUsage({ job, uid, generations, liveBytes, storedBytes, measuredMs }: JobUsage) {
-  return { job, uid: uid ?? null, generations, liveBytes, storedBytes, measuredMs };
+export function viewJobUsage({ _unknownFields, job, uid, ...fields }: JobUsage) {
+  return { job, uid: uid ?? null, ...fields };
 }
 
-export function viewUserUsage({ _unknownFields, ...fields }: UserUsage) {
+/** Of a user or an account. */
+export function viewTotals<T extends UserUsage | AccountUsage>({ _unknownFields, ...fields }: T) {
   return fields;
 }
 

@@ -76,7 +76,7 @@ export async function attach(
     ? copyOutput(output, ended.signal, reporter).catch(reportUnreadable(output, reporter))
     : undefined;
   const watching = observe<Job>({
-    open: (signal) => connection.watch({ $case: 'job', value: id }, signal),
+    open: (after, signal) => connection.watch({ $case: 'job', value: id }, after, signal),
     get: () => fetchJob(connection, id),
     pick: (event) => (event.$case === 'job' && event.value.id === id ? event.value : undefined),
     ended: hasEnded,

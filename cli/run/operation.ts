@@ -42,7 +42,7 @@ export async function awaitOperation(
 ): Promise<Operation> {
   try {
     return await observe<Operation>({
-      open: (signal) => connection.watch({ $case: 'operation', value: id }, signal),
+      open: (after, signal) => connection.watch({ $case: 'operation', value: id }, after, signal),
       get: () => fetchOperation(connection, id),
       pick: (event) => (event.$case === 'operation' && event.value.id === id ? event.value : undefined),
       ended: (operation) => LAST_PHASES.includes(operation.phase) || operation.endedMs > 0,

@@ -12,6 +12,7 @@ export interface JobOptions extends SocketOption, JsonOption, ScheduleOptions {
   readonly name?: string;
   readonly live?: LiveChoice;
   readonly keep?: RetentionPolicy;
+  readonly account?: string;
   readonly maxRestarts?: number;
   readonly output?: string;
   /** In a Slurm job. */
@@ -49,6 +50,7 @@ export function addJobOptions(command: Command): Command {
     )
     .option('--deadline <time>', 'the same for a moment: 2030-12-31T18:00, or Unix seconds', parseMoment)
     .option('--keep <policy>', 'which checkpoints are kept: 3, or last=3,daily=7,end=14d', parsePolicy)
+    .option('--account <account>', "what its stored bytes are put down to (default: its Slurm job's account)")
     .option(LIVE_FLAGS, LIVE_HELP, parseChoice(LIVE_CHOICES))
     .option(
       '--max-restarts <n>',

@@ -67,6 +67,8 @@ export interface JobRequest {
   readonly outputPath: string;
   /** undefined: the coordinator's default. */
   readonly retention: RetentionPolicy | undefined;
+  /** undefined: that of the Slurm job, if there is one. */
+  readonly account: string | undefined;
   /** undefined: outside of Slurm, or it is not to be looked at. */
   readonly slurm?: SlurmTask;
 }
@@ -117,6 +119,7 @@ export function buildSpec(request: JobRequest, caller: Caller): JobSpec {
     name: request.name,
     live: request.live,
     retention: request.retention,
+    account: request.account ?? environment.SLURM_JOB_ACCOUNT ?? '',
     slurm: request.slurm,
   };
 }

@@ -103,6 +103,7 @@ function buildSpecOf(
   const request = {
     ...{ argv, name, nodes, schedule, outputPath, slurm, live: liveMode(options.live) },
     ...{ restart: 'never' as const, maxRestarts: undefined, restartBackoffMs: 0, retention: options.keep },
+    account: options.account,
   };
   return buildSpec(request, { ...thisCaller(), environment });
 }

@@ -17,13 +17,13 @@ import { checkRetention } from '../jobs/spec';
 import { collect, whySkipped } from '../retention/collect';
 import { decideAll, holdsFor } from '../retention/decide';
 import { pin, unpin } from '../retention/pins';
-import { quotaOf } from '../retention/quota';
+import { accountQuotaOf, quotaOf } from '../retention/quota';
 import { removeGeneration } from '../retention/remove';
 import { isUneventful, reportDecisions, reportOf } from '../retention/report';
 import { storedJobs } from '../retention/schedule';
 import { policyOf, savePolicy } from '../retention/settings';
 import { survey } from '../retention/survey';
-import { sumByUser } from '../retention/usage';
+import { sumByAccount, sumByUser } from '../retention/usage';
 import {
   type Action,
   type Caller,
@@ -99,7 +99,10 @@ export async function removeCheckpoint(context: Context, caller: Caller, ckptId:
           `checkpoint ${ckptId} stays: ${reason}`,
           'unpin it, or end the job',
         );
-      await removeGeneration(context, job, summary, `uid ${caller.uid} asked for it`);
+      await removeGeneration(context, job, summary, {
+        cause: 'request',
+        reason: `uid ${caller.uid} asked for it`,
+      });
     }),
   );
 }
@@ -130,5 +133,9 @@ async function jobsFor(context: Context, caller: Caller, action: Action, wanted:
 export async function usageFor(context: Context, caller: Caller): Promise<GetUsageResponse> {
   const all = await context.usage.all();
   const jobs = all.filter(({ uid }) => hasRole(caller, RULES.getUsage.others) || uid === caller.uid);
-  return { jobs, users: sumByUser(jobs, (uid) => quotaOf(context, uid)) };
+  return {
+    jobs,
+    users: sumByUser(jobs, (uid) => quotaOf(context, uid)),
+    accounts: sumByAccount(jobs, (account) => accountQuotaOf(context, account)),
+  };
 }

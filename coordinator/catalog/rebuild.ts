@@ -5,6 +5,8 @@ import { type CheckpointSummary, type Job, JobState } from '../../proto/gen/hold
 import type { Manifest } from '../../proto/gen/holdfast/v1/manifest';
 import { storedBytes, summarize } from '../checkpoint/assemble';
 import type { Context } from '../context';
+import { deadlineAt, laterDeadline } from '../jobs/deadlines';
+import { savedVerdict } from '../restart/verdicts';
 import { pinnedOf } from '../retention/pins';
 import { savedPolicy } from '../retention/settings';
 import type { Counters } from '../state/counters';
@@ -30,7 +32,8 @@ export async function rebuildIfIncomplete(parts: Parts): Promise<{ isRebuilt: bo
 /** Adds what is missing; what Redis knows of a job stays. A manifest that cannot be read is named and passed over. */
 export async function rebuildCatalog(parts: Parts): Promise<Rebuilt> {
   const { catalog, counters, jobs, log, redis, store } = parts;
-  const newJobs = new Set<string>();
+  /** With the time of their newest manifest. */
+  const newJobs = new Map<string, number>();
   const pinnedByJob = new Map<string, Set<number>>();
   let checkpoints = 0;
   for await (const { key } of store.list(MANIFESTS_PREFIX)) {
@@ -43,8 +46,10 @@ export async function rebuildCatalog(parts: Parts): Promise<Rebuilt> {
       const pins = pinnedByJob.get(place.job) ?? (await pinnedOf(store, place.job));
       pinnedByJob.set(place.job, pins);
       const pinned = pins.has(place.generation);
-      if (await isNew(redis, summary.ckptId)) await catalog.add({ ...summary, pinned });
-      if (jobs.find(place.job) === undefined) newJobs.add(place.job);
+      if (await isNew(redis, summary.ckptId))
+        await catalog.add({ ...summary, pinned, ...(await savedVerdict(store, summary)) });
+      if (jobs.find(place.job) === undefined || newJobs.has(place.job))
+        newJobs.set(place.job, Math.max(newJobs.get(place.job) ?? 0, summary.createdMs));
       const known = jobs.find(place.job) ?? jobFrom(manifest, place.job, LOST_STATE);
       await jobs.put(withGeneration(known, manifest, newJobs.has(place.job)));
       checkpoints++;
@@ -54,20 +59,29 @@ export async function rebuildCatalog(parts: Parts): Promise<Rebuilt> {
       log.error({ key, err: error }, 'a manifest cannot be read');
     }
   }
-  for (const job of pinnedByJob.keys()) await takePolicy(parts, job);
+  for (const job of pinnedByJob.keys()) await takeNotes(parts, job, newJobs.get(job) ?? null);
   await redis.set(KEYS.catalogComplete, '1');
   return { jobs: newJobs.size, checkpoints };
 }
 
-/** What was set is in the store before it is in Redis. */
-async function takePolicy({ jobs, log, store }: Parts, job: string): Promise<void> {
+/**
+ * What was set is in the store before it is in Redis.
+ * @param committedMs of the newest manifest of a job that was not known; null: it was
+ */
+async function takeNotes(
+  { jobs, log, store }: Parts,
+  job: string,
+  committedMs: number | null,
+): Promise<void> {
   try {
     const saved = await savedPolicy(store, job);
     if (saved !== null) await jobs.update(job, ({ spec }) => ({ spec: spec && { ...spec, ...saved } }));
+    const deadlineMs = committedMs === null ? null : await laterDeadline(store, job, committedMs);
+    if (deadlineMs !== null) await jobs.update(job, () => ({ deadlineMs }));
   } catch (thrown) {
     const error = toHoldfastError(thrown);
     if (error.code === 'STORE_UNAVAILABLE' || error.code === 'STORE_REFUSED') throw error;
-    log.error({ job, err: error }, 'a retention policy cannot be read');
+    log.error({ job, err: error }, 'what was set for the job cannot be read');
   }
 }
 
@@ -126,6 +140,6 @@ export function withGeneration(job: Job, manifest: Manifest, isRebuilt: boolean)
   const newest = { ...job, lastGeneration: generation };
   if (!isRebuilt) return newest;
   const addressAliases = container?.addressAliases ?? [];
-  const deadlineMs = header?.spec?.deadlineMs ?? 0;
+  const deadlineMs = deadlineAt(header);
   return { ...newest, spec: header?.spec, deadlineMs, addressAliases, endedMs: header?.createdMs ?? 0 };
 }

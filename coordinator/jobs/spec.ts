@@ -1,5 +1,6 @@
 /** A job specification from a user, checked and completed. Pure. */
 import { isAbsolute } from 'node:path';
+import { isAccount } from '../../core/accounts';
 import { HoldfastError } from '../../core/errors';
 import { isNodeName, requireName } from '../../core/ids';
 import { RULES } from '../../core/retention';
@@ -57,6 +58,8 @@ export function checkWishes(spec: JobSpec): JobSpec {
     throw invalid('interval_ms', `is ${spec.intervalMs}; it is 0 for none, or at least ${MIN_INTERVAL_MS}`);
   }
   checkTime('interval_ms', spec.intervalMs);
+  if (spec.account !== '' && !isAccount(spec.account))
+    throw invalid('account', `is none: ${JSON.stringify(spec.account)}`);
   if (spec.cron !== '') checkCalendar(spec);
   if ([spec.intervalMs > 0, spec.cron !== '', spec.adaptive].filter(Boolean).length > 1) {
     throw invalid('interval_ms', 'was given with another schedule; give one of interval_ms, cron, adaptive');

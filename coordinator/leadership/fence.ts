@@ -27,7 +27,7 @@ const READS: ReadonlySet<string> = new Set([
   ...['get', 'hget', 'hgetall', 'hmget', 'hexists', 'exists', 'lrange', 'pttl', 'ping', 'info'],
 ]);
 const WRITES: ReadonlySet<string> = new Set([
-  ...['set', 'incr', 'hset', 'hdel', 'del', 'rpush', 'ltrim', 'expire'],
+  ...['set', 'incr', 'hset', 'hdel', 'del', 'rpush', 'ltrim', 'expire', 'xadd'],
 ]);
 /** Lua takes so many words from a list at once, with room to spare. */
 const MAX_WORDS = 2_000;

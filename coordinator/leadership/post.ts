@@ -7,6 +7,7 @@ import type { Caller } from '../api/authorize';
 import type { Handlers } from '../api/handlers';
 import type { Clock } from '../clock';
 import type { Fleet } from '../sessions/fleet';
+import { notLeading } from './fence';
 import { currentLeader, takeLease } from './lease';
 import { handlersOf, type Serving } from './serving';
 import { momentOf, Term } from './term';
@@ -71,10 +72,15 @@ export class Post<L extends Leading = Leading> {
     if (!isTaken) await this.#tryLater();
   }
 
-  /** What leads must have come to its end: its lease is given back. */
-  async close(): Promise<void> {
+  /** From now on it takes no lease: what it leads comes to its end. */
+  retire(): void {
     this.#isClosing = true;
     this.#cancelTry();
+  }
+
+  /** What leads must have come to its end: its lease is given back. */
+  async close(): Promise<void> {
+    this.retire();
     this.#leading = null;
     await this.#term?.close().catch(() => undefined);
   }
@@ -111,6 +117,7 @@ export class Post<L extends Leading = Leading> {
     const term = new Term({ ...parts, address }, held, askedAt);
     let leading: L;
     try {
+      if (this.#isClosing) throw notLeading();
       leading = await parts.lead(term);
     } catch (thrown) {
       await term.close().catch(() => undefined);
@@ -128,7 +135,8 @@ export class Post<L extends Leading = Leading> {
     this.#leader = address;
     parts.log.info({ term: term.term }, 'this coordinator leads');
     term.over.subscribe(stepDown);
-    // It may have been lost while the work was taken over.
+    // It may have been lost, or to be given back, while the work was taken over.
+    if (this.#isClosing) await term.close();
     if (!term.isHeld) stepDown('its lease has ended');
     return true;
   }

@@ -6,7 +6,7 @@ import type { Signal } from '../signal';
 
 export interface Serving {
   readonly handlers: (caller: Caller) => Handlers;
-  /** It is nothing of that kind any more: streams that are open end with the error. */
+  /** It is nothing of that kind any more: exports end with the error. A watch goes on, whoever leads. */
   readonly over: Signal<HoldfastError>;
 }
 
@@ -14,7 +14,6 @@ export function handlersOf({ handlers, over }: Serving, caller: Caller): Handler
   const now = handlers(caller);
   return {
     ...now,
-    watch: (call) => unlessOver(over, now.watch(call)),
     export: (call) => unlessOver(over, now.export(call)),
   };
 }

@@ -10,6 +10,7 @@ import { coordinatorHandlers } from '../api/service';
 import { Catalog } from '../catalog/catalog';
 import type { Clock } from '../clock';
 import type { Context } from '../context';
+import type { EventLog } from '../events/log';
 import type { Policies } from '../policies';
 import { UsageTable } from '../retention/usage';
 import { ScheduleTable } from '../schedule/table';
@@ -26,7 +27,7 @@ import type { Serving } from './serving';
 
 const READS = [
   ...(['listJobs', 'getJob', 'listNodes', 'listCheckpoints', 'getCheckpoint', 'getOperation'] as const),
-  ...(['explainRetention', 'getUsage', 'listSlurmJobs'] as const),
+  ...(['explainRetention', 'getUsage', 'listSlurmJobs', 'watch'] as const),
 ] satisfies Call[];
 
 /** How old an answer may be: one reading of the state serves all calls of that time. */
@@ -38,6 +39,7 @@ export interface StandbyParts {
   readonly clock: Clock;
   readonly log: Logger;
   readonly policies: () => Policies;
+  readonly events: EventLog;
   /** HOST:PORT; empty: none leads. */
   readonly leader: () => string;
 }
@@ -89,8 +91,9 @@ export class Standby implements Serving {
       decisions: new Decisions(redis, clock, log),
       usage: new UsageTable(redis),
       transfers: new Transfers(),
-      // What agents tell about memory that is being filled only the leader hears.
-      fleet: { nodes: () => sorted, fillingOf: () => [] },
+      events: this.parts.events,
+      // What agents tell of their progress only the leader hears.
+      fleet: { nodes: () => sorted, fillingOf: () => [], progress: new Signal() },
       gathering: { remainingMs: () => 0 },
     };
     return context as unknown as Context;

@@ -16,6 +16,15 @@ export class Gate {
   /** @param limit as of now */
   constructor(private readonly limit: () => number) {}
 
+  /** Of those that were let in, how many are at work. */
+  get inside(): number {
+    return this.#inside;
+  }
+
+  get waiting(): number {
+    return this.#waiting.length;
+  }
+
   /**
    * The result gives the place back, once. Who is urgent goes first, then who came first.
    * @throws HoldfastError COORDINATOR_UNAVAILABLE when it is closed

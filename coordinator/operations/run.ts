@@ -71,7 +71,7 @@ async function start(context: Context, record: OperationRecord): Promise<Operati
     return new RestartRunner(context, record, record.request).run();
   }
   requireRunning(job);
-  await requireRoom(context, job.spec?.uid ?? 0);
+  await requireRoom(context, job.spec ?? { uid: 0, account: '' });
   return new CheckpointRunner(context, record).run();
 }
 

@@ -23,12 +23,17 @@ const repeatStrategy = (_nowMs: number, { startDate }: { startDate?: Date | stri
 export interface Workers {
   readonly runOperation: (id: string) => Promise<unknown>;
   /** One tick of a job's schedule; the reason when it was skipped. */
-  readonly tick: (job: string, dueMs: number) => Promise<{ skipped: string } | { operation: string }>;
+  readonly tick: (job: string, dueMs: number) => Promise<TickOutcome>;
 }
+
+/** lateMs: after it was due. */
+export type TickOutcome = { skipped: string } | { operation: string; lateMs: number };
+
+export type Ticked = { outcome: 'started'; lateMs: number } | { outcome: 'skipped' };
 
 export class Queues {
   /** What came of a tick of a schedule. */
-  readonly ticked = new Signal<'started' | 'skipped'>();
+  readonly ticked = new Signal<Ticked>();
   readonly #checkpoint: Queue<Work>;
   readonly #restart: Queue<Work>;
   readonly #tick: Queue<Work>;
@@ -108,9 +113,10 @@ export class Queues {
       return work.operation;
     }
     const outcome = await workers.tick(work.tick, work.dueMs);
-    this.ticked.emit('skipped' in outcome ? 'skipped' : 'started');
-    if ('skipped' in outcome)
+    if ('skipped' in outcome) {
+      this.ticked.emit({ outcome: 'skipped' });
       this.log.info({ job: work.tick, reason: outcome.skipped }, 'periodic checkpoint skipped');
+    } else this.ticked.emit({ outcome: 'started', lateMs: outcome.lateMs });
     return outcome;
   }
 

@@ -12,11 +12,12 @@ export type RedisEndpoint = RedisOptions & { readonly clusterNodes?: readonly Ad
 
 const REMEDY =
   'give redis://[user:password@]host[:port][/database], rediss://…, unix:///path/to/socket, ' +
-  'redis+sentinel://[user:password@]host[:port],…/master[/database] or redis+cluster://[user:password@]host[:port],…';
+  'redis+sentinel://[user:password@]host[:port],…/master[/database][?sentinel-password=…] or redis+cluster://[user:password@]host[:port],…';
 const REDIS_PORT = 6379;
 const SENTINEL_PORT = 26_379;
 /** Several hosts are in no URL that a parser of URLs takes. */
-const SEVERAL = /^(rediss?)\+(sentinel|cluster):\/\/(?:([^@/]*)@)?([^@/?#]+)(\/[^?#]*)?$/;
+const SEVERAL = /^(rediss?)\+(sentinel|cluster):\/\/(?:([^@/]*)@)?([^@/?#]+)(\/[^?#]*)?(?:\?([^#]*))?$/;
+const SENTINEL_PARAMETERS: readonly string[] = ['sentinel-user', 'sentinel-password'];
 
 /** @throws HoldfastError INVALID_ARGUMENT */
 export function parseRedisUrl(text: string): RedisEndpoint {
@@ -45,10 +46,14 @@ export function parseRedisUrl(text: string): RedisEndpoint {
 }
 
 function severalHosts(parts: RegExpExecArray): RedisEndpoint {
-  const [, scheme, kind, userInfo = '', hosts = '', path = ''] = parts;
+  const [, scheme, kind, userInfo = '', hosts = '', path = '', query = ''] = parts;
   const [user = '', ...password] = userInfo.split(':');
   const security = scheme === 'rediss' ? { tls: {} } : {};
   const shared = { ...login(user, password.join(':')), ...security };
+  const parameters = new URLSearchParams(query);
+  const allowed = kind === 'cluster' ? [] : SENTINEL_PARAMETERS;
+  const unknown = [...parameters.keys()].find((name) => !allowed.includes(name));
+  if (unknown !== undefined) throw bad(`the Redis URL has the unknown parameter ${unknown}`);
   if (kind === 'cluster') {
     if (!/^\/?$/.test(path)) throw bad('a Redis Cluster has no databases to choose from');
     return { ...shared, clusterNodes: addresses(hosts, REDIS_PORT) };
@@ -56,7 +61,13 @@ function severalHosts(parts: RegExpExecArray): RedisEndpoint {
   const [, name, db = '0'] = /^\/([^/]+)(?:\/(\d+))?$/.exec(path) ?? [];
   if (name === undefined) throw bad('a Redis URL with sentinels names their master: …/master[/database]');
   const sentinels = addresses(hosts, SENTINEL_PORT);
-  const sentinelSecurity = scheme === 'rediss' ? { enableTLSForSentinelMode: true } : {};
+  const sentinelSecurity = {
+    ...(scheme === 'rediss' && { enableTLSForSentinelMode: true }),
+    ...(parameters.has('sentinel-user') && { sentinelUsername: parameters.get('sentinel-user') ?? '' }),
+    ...(parameters.has('sentinel-password') && {
+      sentinelPassword: parameters.get('sentinel-password') ?? '',
+    }),
+  };
   return { ...shared, ...sentinelSecurity, sentinels, name: decodeURIComponent(name), db: Number(db) };
 }
 

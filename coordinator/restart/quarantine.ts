@@ -8,10 +8,11 @@ import { objectsOf } from '../../core/manifest-objects';
 import type { Context } from '../context';
 import type { Failure } from '../operations/failure';
 import { isOfObjects, judge } from './generations';
+import { saveVerdict } from './verdicts';
 
 /** It can be restarted after all: whatever was held against it is forgotten. */
 export async function noteGoodRestart(
-  { catalog, decisions, log, removals }: Context,
+  { catalog, decisions, log, removals, store }: Context,
   job: string,
   generation: number,
 ): Promise<void> {
@@ -19,7 +20,9 @@ export async function noteGoodRestart(
     await removals.run(job, async () => {
       const summary = (await catalog.list(job)).find((known) => known.generation === generation);
       if (summary === undefined || summary.failedRestarts === 0) return;
-      await catalog.add({ ...summary, failedRestarts: 0, quarantine: '' });
+      const good = { ...summary, failedRestarts: 0, quarantine: '' };
+      await saveVerdict(store, good);
+      await catalog.add(good);
       if (summary.quarantine !== '')
         decisions.note(job, 'quarantine', `generation ${generation} is good again: it was restarted`);
     });
@@ -60,7 +63,7 @@ async function hasAllObjects({ catalog, store }: Context, job: string, generatio
  * @param isWhole the coordinator finds all of its objects
  */
 export async function noteFailedRestart(
-  { catalog, decisions, removals }: Context,
+  { catalog, decisions, log, removals, store }: Context,
   job: string,
   generation: number,
   failure: Pick<Failure, 'code' | 'message'>,
@@ -71,7 +74,12 @@ export async function noteFailedRestart(
     // Of one that the catalog does not know nothing can be kept.
     const verdict = summary === undefined ? null : judge(summary, failure, isWhole);
     if (summary === undefined || verdict === null) return false;
-    await catalog.add({ ...summary, ...verdict });
+    const judged = { ...summary, ...verdict };
+    // The verdict holds without it, until Redis is lost: a store that does not answer must not decide what is restarted next.
+    await saveVerdict(store, judged).catch((err) =>
+      log.warn({ job, generation, err }, 'a verdict was not stored'),
+    );
+    await catalog.add(judged);
     if (verdict.quarantine === '') return false;
     decisions.note(
       job,

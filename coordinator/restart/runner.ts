@@ -6,6 +6,7 @@ import { seatOf } from '../../core/slurm/names';
 import { type Job, JobState, type PlacedTree } from '../../proto/gen/holdfast/v1/coordinator';
 import type { Manifest } from '../../proto/gen/holdfast/v1/manifest';
 import type { Context } from '../context';
+import { saveDeadline } from '../jobs/deadlines';
 import { drive, type Transition } from '../operations/drive';
 import { errorOf, type Failure, failureOf } from '../operations/failure';
 import { listening } from '../operations/listening';
@@ -122,6 +123,7 @@ export class RestartRunner {
       if (state.phase === 'RUNNING') {
         faultPoint('coordinator.restart.resumed');
         this.#change({ trees: this.#placedTrees() });
+        await this.#saveDeadline();
         await context.jobs.update(record.operation.job, (job) => this.#running(job));
         const { job, generation } = this.record.operation;
         await noteGoodRestart(context, job, generation);
@@ -171,6 +173,17 @@ export class RestartRunner {
       deadlineMs: this.request.deadlineMs ?? job.deadlineMs,
       spec: job.spec && outputPath !== '' ? { ...job.spec, outputPath } : job.spec,
     };
+  }
+
+  /** The run has begun: that a loss of Redis would take its deadline is no reason to end it. */
+  async #saveDeadline(): Promise<void> {
+    const { clock, jobs, log, store } = this.context;
+    const { id, deadlineMs: before } = jobs.get(this.record.operation.job);
+    const { deadlineMs } = this.request;
+    if (deadlineMs === null || deadlineMs === before) return;
+    await saveDeadline(store, id, deadlineMs, clock.wallMs()).catch((err) =>
+      log.warn({ job: id, err }, 'the deadline was not stored'),
+    );
   }
 
   #aliases() {

@@ -3,6 +3,7 @@ import { faultPoint } from '../../core/faults';
 import { isKeepAll } from '../../core/retention';
 import type { CheckpointSummary } from '../../proto/gen/holdfast/v1/coordinator';
 import type { Context } from '../context';
+import { amountOf } from './collecting';
 import { type Decided, decideAll, decideGenerations } from './decide';
 import { mark, unmark } from './marks';
 import { removeGeneration } from './remove';
@@ -36,9 +37,23 @@ export function whySkipped(
 
 /** Waits for the job's lock, but not for an operation of hours. */
 export async function collect(context: Context, job: string): Promise<Outcome> {
-  const skipped = whySkipped(context, job, false);
-  if (skipped !== null) return { skipped };
-  return deleted(context, job, await context.locks.run(job, () => decideAndDo(context, job, decideAll)));
+  return measured(context, async () => {
+    const skipped = whySkipped(context, job, false);
+    if (skipped !== null) return { skipped };
+    return deleted(context, job, await context.locks.run(job, () => decideAndDo(context, job, decideAll)));
+  });
+}
+
+async function measured({ clock, collecting }: Context, sweep: () => Promise<Outcome>): Promise<Outcome> {
+  const beganMs = clock.monotonicMs();
+  let outcome: 'ok' | 'skipped' | 'failed' = 'failed';
+  try {
+    const result = await sweep();
+    outcome = 'decided' in result && result.decided.sweep !== null ? 'ok' : 'skipped';
+    return result;
+  } finally {
+    collecting.swept.emit({ outcome, ms: clock.monotonicMs() - beganMs });
+  }
 }
 
 /**
@@ -74,7 +89,8 @@ async function decideAndDo(
     for (const { ckptId } of decided.vanished) await context.catalog.remove(ckptId);
     let areRemoved = true;
     for (const { generation, kept, reason } of decided.decisions)
-      if (!kept && !(await removeGeneration(context, job, generation, reason))) areRemoved = false;
+      if (!kept && !(await removeGeneration(context, job, generation, { cause: 'policy', reason })))
+        areRemoved = false;
     // What stayed names objects that the plan takes for garbage (G2).
     return areRemoved ? decided : { ...decided, sweep: null, usage: null };
   });
@@ -84,9 +100,10 @@ async function decideAndDo(
   return { decided };
 }
 
-async function condemn({ redis }: Context, job: string, plan: SweepPlan): Promise<void> {
+async function condemn({ collecting, redis }: Context, job: string, plan: SweepPlan): Promise<void> {
   await unmark(redis, job, plan.staleMarks);
   await mark(redis, job, plan.condemn);
+  collecting.condemned.emit(amountOf(plan.condemn));
   faultPoint('coordinator.gc.condemned');
 }
 
@@ -97,12 +114,17 @@ async function deleted(context: Context, job: string, outcome: Outcome): Promise
   return outcome;
 }
 
-async function deleteObjects({ log, redis, store }: Context, job: string, plan: SweepPlan): Promise<void> {
+async function deleteObjects(
+  { collecting, log, redis, store }: Context,
+  job: string,
+  plan: SweepPlan,
+): Promise<void> {
   const keys = plan.remove.map(({ key }) => key);
-  const next = keys.values();
+  const next = plan.remove.values();
   const worker = async () => {
-    for (const key of next) {
-      await store.delete(key);
+    for (const object of next) {
+      await store.delete(object.key);
+      collecting.deleted.emit(amountOf([object]));
       faultPoint('coordinator.gc.object-deleted');
     }
   };

@@ -64,9 +64,11 @@ export async function decideAll(context: Context, job: string): Promise<Decided>
         });
   const listed = new Map(objects.map(({ key, sizeBytes }) => [key, sizeBytes]));
   const storedBytes = sumBytes(objects) - sumBytes(sweep?.remove ?? []) + found.manifestBytes;
+  const owner = context.jobs.find(job)?.spec ?? found.owner;
   const usage: JobUsage = {
     job,
-    uid: context.jobs.find(job)?.spec?.uid ?? found.uid ?? undefined,
+    uid: owner?.uid,
+    account: owner?.account ?? '',
     generations: staying.length + found.unreadable.size,
     liveBytes: references.bytes + found.manifestBytes,
     storedBytes,

@@ -1,8 +1,8 @@
 /** Which policy a job has: its own, or the site's. What was set later than the last commit is kept beside the pins (C4). */
-import { toHoldfastError } from '../../core/errors';
 import type { Job } from '../../proto/gen/holdfast/v1/coordinator';
 import { RetentionPolicy } from '../../proto/gen/holdfast/v1/manifest';
 import type { ObjectStore } from '../../store/contract';
+import { readNote, writeNote } from '../catalog/notes';
 import type { Context } from '../context';
 
 export interface PolicyInForce {
@@ -26,7 +26,7 @@ export async function savePolicy(
   policy: RetentionPolicy | undefined,
 ): Promise<void> {
   const saved = { policy: policy === undefined ? null : RetentionPolicy.toJSON(policy) };
-  await store.put(policyKey(job), Buffer.from(`${JSON.stringify(saved)}\n`));
+  await writeNote(store, policyKey(job), saved);
 }
 
 /** null: none was ever set, that of the job's specification holds. */
@@ -34,11 +34,7 @@ export async function savedPolicy(
   store: ObjectStore,
   job: string,
 ): Promise<{ retention: RetentionPolicy | undefined } | null> {
-  try {
-    const { policy } = JSON.parse((await store.get(policyKey(job))).toString('utf8'));
-    return { retention: policy === null ? undefined : RetentionPolicy.fromJSON(policy) };
-  } catch (thrown) {
-    if (toHoldfastError(thrown).code === 'OBJECT_MISSING') return null;
-    throw thrown;
-  }
+  const note = (await readNote(store, policyKey(job))) as { policy: unknown } | null;
+  if (note === null) return null;
+  return { retention: note.policy === null ? undefined : RetentionPolicy.fromJSON(note.policy) };
 }

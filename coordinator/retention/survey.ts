@@ -9,11 +9,13 @@ import {
 } from '../../core/manifest';
 import { objectsOf } from '../../core/manifest-objects';
 import type { CheckpointSummary } from '../../proto/gen/holdfast/v1/coordinator';
-import type { Manifest } from '../../proto/gen/holdfast/v1/manifest';
+import type { JobSpec, Manifest } from '../../proto/gen/holdfast/v1/manifest';
 import type { ObjectInfo, ObjectStore } from '../../store/contract';
 import { pinnedOf } from './pins';
 import type { Generation } from './plan';
 import type { Objects } from './references';
+
+export type Owner = Pick<JobSpec, 'uid' | 'account'>;
 
 export interface Survey {
   readonly generations: readonly Generation[];
@@ -23,8 +25,8 @@ export interface Survey {
   /** What the catalog knows and the store has no more: a removal was interrupted. */
   readonly vanished: readonly CheckpointSummary[];
   readonly manifestBytes: number;
-  /** Who the manifests say owns the job; null: there is none. */
-  readonly uid: number | null;
+  /** Whose the manifests say the job is; null: there is none. */
+  readonly owner: Owner | null;
 }
 
 /** All data of the job; what else there may be below its prefix is not judged. Before the manifests are read (G6). */
@@ -50,7 +52,7 @@ export async function survey(
   const unreadable = new Map<number, string>();
   const unlisted = new Set(summaries);
   let manifestBytes = 0;
-  let uid: number | null = summaries[0]?.uid ?? null;
+  let owner: Owner | null = summaries[0] ?? null;
   for await (const { key, sizeBytes } of store.list(jobManifestsPrefix(job))) {
     const place = parseManifestKey(key);
     if (place === null) continue;
@@ -65,7 +67,7 @@ export async function survey(
     if (typeof manifest === 'string') unreadable.set(place.generation, manifest);
     else {
       generations.push(generationOf(manifest, place.generation));
-      uid ??= manifest.header?.spec?.uid ?? null;
+      owner ??= manifest.header?.spec ?? null;
     }
   }
   const vanished: CheckpointSummary[] = [];
@@ -73,7 +75,7 @@ export async function survey(
     if ((await store.stat(manifestKey(job, summary.generation))) === null) vanished.push(summary);
     else unreadable.set(summary.generation, 'the store has its manifest, but does not list it');
   }
-  return { generations, unreadable, vanished, pinned: await pinnedOf(store, job), manifestBytes, uid };
+  return { generations, unreadable, vanished, pinned: await pinnedOf(store, job), manifestBytes, owner };
 }
 
 /** Or what is wrong with it. A store that does not answer says nothing about it. */

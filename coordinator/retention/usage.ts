@@ -1,6 +1,11 @@
 /** Who stores how much: measured by each sweep, and what is committed in between added (docs/architecture.md, C4: a cache). */
 import type { Redis } from 'ioredis';
-import { type CheckpointSummary, JobUsage, type UserUsage } from '../../proto/gen/holdfast/v1/coordinator';
+import {
+  type AccountUsage,
+  type CheckpointSummary,
+  JobUsage,
+  type UserUsage,
+} from '../../proto/gen/holdfast/v1/coordinator';
 import { KEYS } from '../state/keys';
 
 export class UsageTable {
@@ -18,13 +23,13 @@ export class UsageTable {
   }
 
   /** Under the job's lock, as put() is. */
-  async addCommitted({ job, uid, uploadedBytes, createdMs }: CheckpointSummary): Promise<void> {
+  async addCommitted({ job, uid, account, uploadedBytes, createdMs }: CheckpointSummary): Promise<void> {
     const json = await this.redis.hget(KEYS.usage, job);
     const known = JobUsage.fromJSON(json === null ? {} : JSON.parse(json));
     // A sweep was faster.
     if (known.measuredMs > createdMs) return;
     await this.put({
-      ...{ job, uid, measuredMs: known.measuredMs },
+      ...{ job, uid, account, measuredMs: known.measuredMs },
       generations: known.generations + 1,
       liveBytes: known.liveBytes + uploadedBytes,
       storedBytes: known.storedBytes + uploadedBytes,
@@ -32,19 +37,37 @@ export class UsageTable {
   }
 }
 
+type Sum = Pick<JobUsage, 'generations' | 'liveBytes' | 'storedBytes'>;
+
 /** By user. Pure. */
 export function sumByUser(jobs: readonly JobUsage[], quotaOf: (uid: number) => number): UserUsage[] {
-  const users = new Map<number, UserUsage>();
-  for (const { uid, generations, liveBytes, storedBytes } of jobs) {
-    if (uid === undefined) continue;
-    const sum = users.get(uid);
-    users.set(uid, {
-      uid,
-      generations: (sum?.generations ?? 0) + generations,
-      liveBytes: (sum?.liveBytes ?? 0) + liveBytes,
-      storedBytes: (sum?.storedBytes ?? 0) + storedBytes,
-      quotaBytes: quotaOf(uid),
+  const users = sumBy(jobs, ({ uid }) => uid);
+  return users.map(([uid, sum]) => ({ uid, ...sum, quotaBytes: quotaOf(uid) })).sort((a, b) => a.uid - b.uid);
+}
+
+/** By account. Pure. */
+export function sumByAccount(
+  jobs: readonly JobUsage[],
+  quotaOf: (account: string) => number,
+): AccountUsage[] {
+  const accounts = sumBy(jobs, ({ account }) => account || undefined);
+  return accounts
+    .map(([account, sum]) => ({ account, ...sum, quotaBytes: quotaOf(account) }))
+    .sort((a, b) => (a.account < b.account ? -1 : 1));
+}
+
+/** @param whose undefined: nobody's */
+function sumBy<K>(jobs: readonly JobUsage[], whose: (job: JobUsage) => K | undefined): [K, Sum][] {
+  const sums = new Map<K, Sum>();
+  for (const job of jobs) {
+    const key = whose(job);
+    if (key === undefined) continue;
+    const sum = sums.get(key) ?? { generations: 0, liveBytes: 0, storedBytes: 0 };
+    sums.set(key, {
+      generations: sum.generations + job.generations,
+      liveBytes: sum.liveBytes + job.liveBytes,
+      storedBytes: sum.storedBytes + job.storedBytes,
     });
   }
-  return [...users.values()].sort((a, b) => a.uid - b.uid);
+  return [...sums];
 }

@@ -6,11 +6,10 @@ import { type Job, JobState } from '../../proto/gen/holdfast/v1/coordinator';
 import { LiveMode } from '../../proto/gen/holdfast/v1/manifest';
 import type { Context } from '../context';
 import { newRecord } from '../operations/enqueue';
+import type { TickOutcome } from '../queues/queues';
 import { inputOf, keep, planned, ring } from './follow';
 import { missedBetween, type TickKind } from './plan';
 import type { ScheduleRecord } from './table';
-
-type Outcome = { skipped: string } | { operation: string };
 
 function whySkipped({ operations }: Context, job: Job, kind: TickKind): string | null {
   // The last one before the deadline waits for its turn: there is none after it.
@@ -20,7 +19,7 @@ function whySkipped({ operations }: Context, job: Job, kind: TickKind): string |
 }
 
 /** @param dueMs which tick: one that was replaced since is nobody's */
-export async function tick(context: Context, id: string, dueMs: number): Promise<Outcome> {
+export async function tick(context: Context, id: string, dueMs: number): Promise<TickOutcome> {
   const { clock, decisions, gathering, jobs, log, operations, queues, schedules } = context;
   const job = jobs.find(id);
   const record = schedules.find(id);
@@ -60,7 +59,7 @@ export async function tick(context: Context, id: string, dueMs: number): Promise
   }
   ring(context, id, next);
   await queues.add(operation);
-  return { operation: operation.operation.id };
+  return { operation: operation.operation.id, lateMs: Math.max(0, operation.operation.startedMs - dueMs) };
 }
 
 function missedOf(context: Context, job: Job, record: ScheduleRecord, dueMs: number): number {

@@ -1,5 +1,6 @@
 /** Numbers that are never given twice, also after the loss of Redis. */
 import type { Redis } from 'ioredis';
+import type { Reservations } from '../catalog/reservations';
 import type { Clock } from '../clock';
 import { KEYS } from './keys';
 import { JobLocks } from './locks';
@@ -7,10 +8,13 @@ import { JobLocks } from './locks';
 export class Counters {
   /** By key: to raise one is two steps. Only the leader counts. */
   readonly #turns = new JobLocks();
+  /** The newest checkpoint id of this leader, and what was found to be given before. */
+  #given = 0;
 
   constructor(
     private readonly redis: Redis,
     private readonly clock: Clock,
+    private readonly reservations: Reservations,
   ) {}
 
   /**
@@ -30,8 +34,20 @@ export class Counters {
     return Number((await this.redis.get(KEYS.epoch(job))) ?? 0) || this.nextEpoch(job);
   }
 
-  async nextCheckpointId(): Promise<number> {
-    return this.redis.incr(KEYS.checkpointId);
+  /** Redis may forget its last writes when a server fails, at any time: what this leader has given, and the store, know better. */
+  nextCheckpointId(): Promise<number> {
+    return this.#turns.run(KEYS.checkpointId, async () => {
+      await this.#raise(KEYS.checkpointId, this.#given);
+      const id = await this.redis.incr(KEYS.checkpointId);
+      await this.reservations.cover(id);
+      this.#given = id;
+      return id;
+    });
+  }
+
+  /** Whoever led before may have given ids that Redis has forgotten. */
+  passReservedIds(): void {
+    this.#given = Math.max(this.#given, this.reservations.ceiling);
   }
 
   async nextMember(job: string): Promise<number> {

@@ -2,6 +2,7 @@
 import type { Redis } from 'ioredis';
 import { HoldfastError } from '../../core/errors';
 import { Job, JobState } from '../../proto/gen/holdfast/v1/coordinator';
+import { tell } from '../events/entry';
 import { Signal } from '../signal';
 import { KEYS } from './keys';
 
@@ -60,7 +61,9 @@ export class JobTable {
   async put(job: Job): Promise<Job> {
     this.#jobs.set(job.id, job);
     this.changed.emit(job);
-    await this.redis.hset(KEYS.jobs, job.id, JSON.stringify(Job.toJSON(job)));
+    const text = JSON.stringify(Job.toJSON(job));
+    const step = this.redis.multi().hset(KEYS.jobs, job.id, text);
+    await tell(step, { kind: 'job', subject: job.id, job: job.id, isOver: isEnded(job), text }).exec();
     return job;
   }
 

@@ -15,6 +15,8 @@ export const KEYS = {
   openOperations: '{holdfast}:operations:open',
   /** string per ended operation, with an expiry */
   endedOperation: (id: string) => `{holdfast}:operation:${id}`,
+  /** stream: changes of jobs and operations, and who began to lead (events/entry.ts) */
+  events: '{holdfast}:events',
   /** hash: node name → Node as JSON */
   nodes: '{holdfast}:nodes',
   /** hash: checkpoint id → summary as JSON; a cache of the store (C4) */

@@ -7,6 +7,7 @@ import { HoldfastError } from '../../core/errors';
 import { STOP_CAUSES } from '../../core/slurm/names';
 import { Operation } from '../../proto/gen/holdfast/v1/coordinator';
 import { LiveMode } from '../../proto/gen/holdfast/v1/manifest';
+import { type News, tell } from '../events/entry';
 import { Signal } from '../signal';
 import { KEYS } from './keys';
 
@@ -77,6 +78,12 @@ function encode({ operation, ...rest }: OperationRecord, packed: string | null):
   return JSON.stringify({ ...rest, manifest: packed, operation: Operation.toJSON(operation) });
 }
 
+function newsOf(record: OperationRecord): News {
+  const { id, job } = record.operation;
+  const text = JSON.stringify(Operation.toJSON(record.operation));
+  return { kind: 'operation', subject: id, job, isOver: isOver(record), text };
+}
+
 export class OperationTable {
   readonly changed = new Signal<OperationRecord>();
   readonly #open = new Map<string, OperationRecord>();
@@ -128,7 +135,7 @@ export class OperationTable {
     else {
       const packed = record.manifest === null ? null : await pack(record.manifest);
       const text = encode(record, packed);
-      const step = this.redis.multi().hset(KEYS.openOperations, id, text);
+      const step = tell(this.redis.multi().hset(KEYS.openOperations, id, text), newsOf(record));
       also?.(step);
       await step.exec();
     }
@@ -138,10 +145,10 @@ export class OperationTable {
   async #putEnded(id: string, record: OperationRecord): Promise<void> {
     // The manifest is in the store by now, or of no use.
     const text = encode(record, null);
-    await this.redis
+    const step = this.redis
       .multi()
       .set(KEYS.endedOperation(id), text, 'EX', ENDED_DAYS * 86_400)
-      .hdel(KEYS.openOperations, id)
-      .exec();
+      .hdel(KEYS.openOperations, id);
+    await tell(step, newsOf(record)).exec();
   }
 }

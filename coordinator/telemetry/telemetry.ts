@@ -1,8 +1,9 @@
 /** Everything by which the coordinator is watched from outside. */
 
 import type { Redis } from 'ioredis';
-import { Gauge, Registry } from 'prom-client';
+import { Registry } from 'prom-client';
 import { certificateMetric } from '../../core/telemetry/certificate';
+import { Meters } from '../../core/telemetry/meters';
 import { serveTelemetry, type TelemetryServer } from '../../core/telemetry/server';
 import type { Tracing } from '../../core/telemetry/tracing';
 import type { LiveCertificates } from '../../core/tls/live';
@@ -24,27 +25,18 @@ export interface RoleOf {
   readonly term: () => number;
 }
 
-function observeRole({ leads, term }: RoleOf, registry: Registry): void {
-  new Gauge({
-    name: 'holdfast_coordinator_leader',
-    help: '1: this coordinator leads; 0: it stands by.',
-    registers: [registry],
-    collect() {
-      this.set(leads() ? 1 : 0);
-    },
-  });
-  new Gauge({
-    name: 'holdfast_coordinator_term',
-    help: 'The term of this coordinator, which grows with each change of the leader; 0: it stands by.',
-    registers: [registry],
-    collect() {
-      this.set(term());
-    },
-  });
+function observeRole({ leads, term }: RoleOf, meters: Meters): void {
+  const help = '1: this coordinator leads; 0: it stands by.';
+  meters.gauge('holdfast_coordinator_leader', help, () => Number(leads()));
+  meters.gauge(
+    'holdfast_coordinator_term',
+    'The term of this coordinator, which grows with each change of the leader; 0: it stands by.',
+    term,
+  );
 }
 
 export class Telemetry {
-  readonly #registry = new Registry();
+  readonly #meters = new Meters(new Registry());
   #server: TelemetryServer | null = null;
   #certificates: LiveCertificates | null = null;
   #isReady = false;
@@ -52,8 +44,8 @@ export class Telemetry {
   readonly storeObservers: readonly StoreObserver[];
 
   constructor(private readonly tracing: Tracing) {
-    certificateMetric(this.#registry, () => this.#certificates);
-    this.storeObservers = [storeMetrics(this.#registry), storeSpans(tracing.tracer)];
+    certificateMetric(this.#meters, () => this.#certificates);
+    this.storeObservers = [storeMetrics(this.#meters), storeSpans(tracing.tracer)];
   }
 
   certificate(live: LiveCertificates | null): void {
@@ -62,25 +54,25 @@ export class Telemetry {
 
   /** @param address [HOST:]PORT; undefined: nothing is served. @throws HoldfastError WRONG_STATE */
   async serve(role: RoleOf, redis: Redis, address: string | undefined): Promise<void> {
-    observeRole(role, this.#registry);
+    observeRole(role, this.#meters);
     if (address === undefined) return;
     const unready = () => this.#unready(redis);
     const readiness = () => (role.leads() ? 'ready' : `ready: stands by, ${role.leader() || 'none'} leads`);
-    this.#server = await serveTelemetry(address, { registry: this.#registry, unready, readiness });
+    this.#server = await serveTelemetry(address, { registry: this.#meters.registry, unready, readiness });
   }
 
   /** What is done while this coordinator leads. The result ends it: nothing of it is told any more. */
   watch(context: Context): () => void {
     const before = new Set(this.#names());
-    const stops = [connectMetrics(context, this.#registry), connectSpans(context, this.tracing.tracer)];
+    const stops = [connectMetrics(context, this.#meters), connectSpans(context, this.tracing.tracer)];
     return () => {
       for (const stop of stops) stop();
-      for (const name of this.#names()) if (!before.has(name)) this.#registry.removeSingleMetric(name);
+      for (const name of this.#names()) if (!before.has(name)) this.#meters.registry.removeSingleMetric(name);
     };
   }
 
   #names(): string[] {
-    return this.#registry.getMetricsAsArray().map(({ name }) => name);
+    return this.#meters.registry.getMetricsAsArray().map(({ name }) => name);
   }
 
   get address(): string | undefined {

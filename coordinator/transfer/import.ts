@@ -25,7 +25,7 @@ export async function importGeneration(
   const reader = new SectionReader(source);
   const arrived = await readManifest(context.store, reader);
   const header = requireImporter(caller, arrived);
-  await requireRoom(context, header.spec?.uid ?? 0);
+  await requireRoom(context, header.spec ?? { uid: 0, account: '' });
   const job = await takeJobId(context, header.job);
   try {
     const place = await takePlace(context, job, header);

@@ -24,6 +24,7 @@ _holdfast() {
         --walltime) COMPREPLY=(); return ;;
         --deadline) COMPREPLY=(); return ;;
         --keep) COMPREPLY=(); return ;;
+        --account) COMPREPLY=(); return ;;
         --live) COMPREPLY=($(compgen -W 'never auto always' -- "$cur")); return ;;
         --max-restarts) COMPREPLY=(); return ;;
         --output) COMPREPLY=($(compgen -f -- "$cur")); return ;;
@@ -38,7 +39,7 @@ _holdfast() {
         --ca) COMPREPLY=($(compgen -f -- "$cur")); return ;;
         --munge-socket) COMPREPLY=($(compgen -f -- "$cur")); return ;;
       esac
-      if [[ $cur == -* ]]; then COMPREPLY=($(compgen -W '--name --every --cron --time-zone --walltime --deadline --keep --live --max-restarts --output --resume --nodes --node --restart --restart-backoff --no-slurm --detach -d --json --socket --coordinator --auth --ca --munge-socket --help -h' -- "$cur")); return; fi
+      if [[ $cur == -* ]]; then COMPREPLY=($(compgen -W '--name --every --cron --time-zone --walltime --deadline --keep --account --live --max-restarts --output --resume --nodes --node --restart --restart-backoff --no-slurm --detach -d --json --socket --coordinator --auth --ca --munge-socket --help -h' -- "$cur")); return; fi
       COMPREPLY=($(compgen -c -- "$cur")) ;;
     'mpirun')
       case "$prev" in
@@ -49,6 +50,7 @@ _holdfast() {
         --walltime) COMPREPLY=(); return ;;
         --deadline) COMPREPLY=(); return ;;
         --keep) COMPREPLY=(); return ;;
+        --account) COMPREPLY=(); return ;;
         --live) COMPREPLY=($(compgen -W 'never auto always' -- "$cur")); return ;;
         --max-restarts) COMPREPLY=(); return ;;
         --output) COMPREPLY=($(compgen -f -- "$cur")); return ;;
@@ -60,7 +62,7 @@ _holdfast() {
         --ca) COMPREPLY=($(compgen -f -- "$cur")); return ;;
         --munge-socket) COMPREPLY=($(compgen -f -- "$cur")); return ;;
       esac
-      if [[ $cur == -* ]]; then COMPREPLY=($(compgen -W '--name --every --cron --time-zone --walltime --deadline --keep --live --max-restarts --output --resume --mpirun --json --socket --coordinator --auth --ca --munge-socket --help -h' -- "$cur")); return; fi
+      if [[ $cur == -* ]]; then COMPREPLY=($(compgen -W '--name --every --cron --time-zone --walltime --deadline --keep --account --live --max-restarts --output --resume --mpirun --json --socket --coordinator --auth --ca --munge-socket --help -h' -- "$cur")); return; fi
       COMPREPLY=() ;;
     'checkpoint')
       case "$prev" in
@@ -367,6 +369,7 @@ _holdfast() {
         --gc-every) COMPREPLY=(); return ;;
         --gc-grace) COMPREPLY=(); return ;;
         --user-quota) COMPREPLY=(); return ;;
+        --account-quota) COMPREPLY=(); return ;;
         --audit-log) COMPREPLY=($(compgen -f -- "$cur")); return ;;
         --admins) COMPREPLY=(); return ;;
         --operators) COMPREPLY=(); return ;;
@@ -376,7 +379,7 @@ _holdfast() {
         --log-level) COMPREPLY=(); return ;;
         --config) COMPREPLY=($(compgen -f -- "$cur")); return ;;
       esac
-      if [[ $cur == -* ]]; then COMPREPLY=($(compgen -W '--listen --state-dir --redis --store --tls --tls-name --insecure-loopback --socket --munge-listen --munge-socket --lease --leader-lease --advertise --restart-wait --metrics --max-checkpoints --keep --gc-every --gc-grace --user-quota --audit-log --admins --operators --ckpt-unpriv-allowed --user-rate --user-operations --slurm --log-level --config --json --help -h' -- "$cur")); return; fi
+      if [[ $cur == -* ]]; then COMPREPLY=($(compgen -W '--listen --state-dir --redis --store --tls --tls-name --insecure-loopback --socket --munge-listen --munge-socket --lease --leader-lease --advertise --restart-wait --metrics --max-checkpoints --keep --gc-every --gc-grace --user-quota --account-quota --audit-log --admins --operators --ckpt-unpriv-allowed --user-rate --user-operations --slurm --log-level --config --json --help -h' -- "$cur")); return; fi
       COMPREPLY=() ;;
     'config')
       if [[ $cur == -* ]]; then COMPREPLY=($(compgen -W '--help -h' -- "$cur")); return; fi

@@ -164,7 +164,7 @@ function watchOperations(seen: Map<string, Operation>): AbortController {
   const abort = new AbortController();
   const work = async () => {
     const connection = await stack.connection('node1');
-    for await (const { event } of connection.watch({ $case: 'job', value: job.id }, abort.signal)) {
+    for await (const { event } of connection.watch({ $case: 'job', value: job.id }, '', abort.signal)) {
       if (event?.$case === 'operation') seen.set(event.value.id, event.value);
     }
   };

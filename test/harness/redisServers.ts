@@ -9,6 +9,7 @@ import { freePort } from '../rgw/port';
 const HOST = '127.0.0.1';
 const DEADLINE_MS = 40_000;
 const MASTER = 'holdfast';
+const SENTINEL_PASSWORD = 'only for sentinels';
 
 export class RedisServers {
   readonly #directory = mkdtempSync('/tmp/hf-redis-');
@@ -25,17 +26,21 @@ export class RedisServers {
   /** A master, a replica and three sentinels that replace it after half a second. */
   static async sentinels(): Promise<{ servers: RedisServers; url: string; masterPort: number }> {
     const servers = new RedisServers();
-    const masterPort = await servers.server('--appendonly', 'yes');
-    await servers.server('--appendonly', 'yes', '--replicaof', HOST, String(masterPort));
+    const masterPort = await servers.server('--appendonly', 'yes', '--repl-diskless-sync-delay', '0');
+    const replica = await servers.server('--appendonly', 'yes', '--replicaof', HOST, String(masterPort));
+    await until('the replica has what the master has', () =>
+      command(replica, 'info', 'replication').includes('master_link_status:up'),
+    );
     const ports: number[] = [];
     for (let i = 0; i < 3; i++) ports.push(await servers.#sentinel(masterPort));
     await until('the sentinels know each other and the replica', () => {
-      const facts = command(ports[0] ?? 0, 'sentinel', 'master', MASTER).split('\n');
+      const facts = askSentinel(ports[0] ?? 0, 'sentinel', 'master', MASTER).split('\n');
       const value = (name: string) => facts[facts.indexOf(name) + 1];
       return value('num-other-sentinels') === '2' && value('num-slaves') === '1';
     });
     const hosts = ports.map((port) => `${HOST}:${port}`).join(',');
-    return { servers, url: `redis+sentinel://${hosts}/${MASTER}/0`, masterPort };
+    const parameters = new URLSearchParams({ 'sentinel-password': SENTINEL_PASSWORD });
+    return { servers, url: `redis+sentinel://${hosts}/${MASTER}/0?${parameters}`, masterPort };
   }
 
   /** Three masters, each of which has a third of the slots. */
@@ -81,13 +86,15 @@ export class RedisServers {
       `port ${port}`,
       `bind ${HOST}`,
       `dir ${this.#directory}`,
+      `requirepass "${SENTINEL_PASSWORD}"`,
+      `sentinel sentinel-pass "${SENTINEL_PASSWORD}"`,
       `sentinel monitor ${MASTER} ${HOST} ${masterPort} 2`,
       `sentinel down-after-milliseconds ${MASTER} 500`,
       `sentinel failover-timeout ${MASTER} 5000`,
     ];
     writeFileSync(file, `${settings.join('\n')}\n`);
     this.#start(port, [file, '--sentinel']);
-    await until(`sentinel at ${port}`, () => command(port, 'ping') === 'PONG');
+    await until(`sentinel at ${port}`, () => askSentinel(port, 'ping') === 'PONG');
     return port;
   }
 
@@ -110,6 +117,9 @@ export class RedisServers {
     rmSync(this.#directory, { recursive: true, force: true });
   }
 }
+
+const askSentinel = (port: number, ...words: string[]): string =>
+  command(port, '--no-auth-warning', '-a', SENTINEL_PASSWORD, ...words);
 
 function command(port: number, ...words: string[]): string {
   return spawnSync('redis-cli', ['-p', String(port), ...words], { encoding: 'utf8' }).stdout.trim();

@@ -10,6 +10,7 @@ import { UploadRate } from '../../agent/memory/uploadRate';
 import { measured } from '../../agent/telemetry/metrics';
 import { Telemetry } from '../../agent/telemetry/telemetry';
 import { PARTS } from '../../cli/configuration/parts';
+import { Meters } from '../../core/telemetry/meters';
 import { noTracing } from '../../core/telemetry/tracing';
 import { PROJECT_ROOT } from '../../native/paths';
 import type { Command as AgentCommand, CommandResult } from '../../proto/gen/holdfast/v1/agent';
@@ -81,7 +82,7 @@ test('a command does not fail because its measurement does', async () => {
     error: undefined,
     body: { $case: 'released', value: { heldMs: Number.NaN } },
   };
-  const execute = measured(new Registry(), async () => answer);
+  const execute = measured(new Meters(new Registry()), async () => answer);
   const command: AgentCommand = {
     id: 'c',
     job: 'j',

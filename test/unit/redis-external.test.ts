@@ -26,6 +26,13 @@ describe('Redis URLs', () => {
       },
     ],
     [
+      'redis+sentinel://s1/main?sentinel-user=watch&sentinel-password=p%40ss%20w',
+      {
+        ...{ name: 'main', db: 0, sentinelUsername: 'watch', sentinelPassword: 'p@ss w' },
+        sentinels: [{ host: 's1', port: 26379 }],
+      },
+    ],
+    [
       'rediss+cluster://:secret@c1,c2:7001',
       {
         ...{ password: 'secret', tls: {} },
@@ -44,6 +51,8 @@ describe('Redis URLs', () => {
       'redis+sentinel://s1,,s2/main',
       'redis+cluster://c1/3',
       'redis+proxy://a,b',
+      'redis+sentinel://s1/main?password=x',
+      'redis+cluster://c1?sentinel-password=x',
     ],
   ])('%j is refused', (url) =>
     expect(() => parseRedisUrl(url)).toThrow(expect.objectContaining({ code: 'INVALID_ARGUMENT' })),
@@ -54,11 +63,16 @@ describe('Redis URLs', () => {
       'redis://:secret@db1/x',
       'redis+sentinel://:secret@s1,s2',
       'redis+cluster://:secret@c1/3',
+      'redis+sentinel://s1/main?password=secret',
     ])
       expect(() => parseRedisUrl(url)).toThrow(
         expect.objectContaining({ message: expect.not.stringContaining('secret') }),
       );
-    for (const url of ['redis+sentinel://:secret@s1,s2/main', 'redis+cluster://:secret@c1'])
+    for (const url of [
+      'redis+sentinel://:secret@s1,s2/main',
+      'redis+sentinel://s1/main?sentinel-password=secret',
+      'redis+cluster://:secret@c1',
+    ])
       expect(describeRedis(parseRedisUrl(url))).not.toContain('secret');
   });
 });

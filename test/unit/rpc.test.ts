@@ -56,7 +56,7 @@ const stub: Partial<CoordinatorServiceServer> = {
     throw new HoldfastError('FILE_CHANGED', `job ${job}: größer`, 'put it back — ünchanged');
   }),
   watch: (call) => {
-    for (let i = 0; i < 3; i++) call.write({ timeMs: i, event: undefined });
+    for (let i = 0; i < 3; i++) call.write({ timeMs: i, event: undefined, eventId: '', gap: false });
     call.on('cancelled', () => watchCancelled());
     if (call.request.subject?.value === 'short') call.end();
   },
@@ -166,7 +166,7 @@ test('a method the coordinator does not have, a deadline, and a coordinator that
 });
 
 test('a stream is passed on to its end', async () => {
-  const events = await client.watch({ subject: { $case: 'job', value: 'short' } }).toArray();
+  const events = await client.watch({ subject: { $case: 'job', value: 'short' }, after: '' }).toArray();
   expect(events).toHaveLength(3);
 });
 
@@ -174,7 +174,7 @@ test('a caller that goes away ends the stream at the coordinator', async () => {
   const cancelled = new Promise<void>((resolve) => {
     watchCancelled = resolve;
   });
-  const stream = client.watch({ subject: { $case: 'job', value: 'long' } });
+  const stream = client.watch({ subject: { $case: 'job', value: 'long' }, after: '' });
   stream.on('error', () => {});
   stream.once('data', () => stream.cancel());
   await cancelled;

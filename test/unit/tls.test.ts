@@ -175,7 +175,7 @@ test('a node forwards calls of its own users only', async () => {
     message: 'node n1 forwards a call as if it were node n2',
   });
   expect(await invoke(client, client.listJobs, { all: true }, as('n1'))).toMatchObject({ jobs: [] });
-  const stream = client.watch({ subject: { $case: 'job', value: 'x' } }, as('n2').metadata);
+  const stream = client.watch({ subject: { $case: 'job', value: 'x' }, after: '' }, as('n2').metadata);
   await expect(stream.toArray()).rejects.toThrow('as if it were node n2');
   client.close();
 });

@@ -42,7 +42,7 @@ test('check tells everything that is wrong, with line, value and remedy', async 
   expect(result.stdout.replaceAll(path, 'FILE')).toBe(
     `coordinator: 1 problem
   FILE:6: unknown setting coordinator.leese
-    remedy: remove it, or choose one of listen, store, redis, state-dir, tls, tls-name, insecure-loopback, socket, munge-listen, munge-socket, lease, leader-lease, advertise, restart-wait, max-checkpoints, keep, gc-every, gc-grace, user-quota, audit-log, admins, operators, ckpt-unpriv-allowed, user-rate, user-operations, slurm, metrics, log-level
+    remedy: remove it, or choose one of listen, store, redis, state-dir, tls, tls-name, insecure-loopback, socket, munge-listen, munge-socket, lease, leader-lease, advertise, restart-wait, max-checkpoints, keep, gc-every, gc-grace, user-quota, account-quota, audit-log, admins, operators, ckpt-unpriv-allowed, user-rate, user-operations, slurm, metrics, log-level
 agent: 1 problem
   FILE:2: agent.nice: "many" is not a count
     remedy: write a whole number from 0 to 1000000
@@ -88,6 +88,7 @@ test('show has every setting with its source, and no password', async () => {
     'gc-every  1h  default  at restart',
     'gc-grace  1h  default  at SIGHUP',
     'user-quota  0B  default  at SIGHUP',
+    'account-quota  -  default  at SIGHUP',
     'audit-log  -  default  at restart',
     'admins  -  default  at SIGHUP',
     'operators  -  default  at SIGHUP',

@@ -5,7 +5,7 @@ import { type Job, JobState } from '../../../proto/gen/holdfast/v1/coordinator';
 import { job } from './support/messages';
 
 const ended = job({ state: JobState.COMPLETED });
-const jobEvent = (value: Job) => ({ timeMs: 0, event: { $case: 'job', value } as WatchEvent });
+const jobEvent = (value: Job, eventId = '') => ({ event: { $case: 'job', value } as WatchEvent, eventId });
 
 /** Streams as lists of events; an error at the end of one is thrown there, `null` keeps it open. */
 function source(
@@ -13,8 +13,10 @@ function source(
   answers: (Job | HoldfastError)[],
 ) {
   const lost: string[] = [];
+  const asked: string[] = [];
   const observed = {
-    async *open(signal: AbortSignal) {
+    async *open(after: string, signal: AbortSignal) {
+      asked.push(after);
       for (const item of streams.shift() ?? [null]) {
         if (item instanceof HoldfastError) throw item;
         if (item === null)
@@ -33,7 +35,7 @@ function source(
     onValue: () => undefined,
     onLost: (error: HoldfastError) => lost.push(error.code),
   };
-  return { observed, lost };
+  return { observed, lost, asked };
 }
 
 test('ends with the event that carries the end', async () => {
@@ -50,6 +52,18 @@ test('a stream that the server ends early is opened again', async () => {
   const { observed, lost } = source([[jobEvent(job())], [jobEvent(ended)]], [job()]);
   expect(await observe<Job>(observed)).toBe(ended);
   expect(lost).toEqual([]);
+});
+
+test('a stream that breaks goes on after the last event that was seen', async () => {
+  const away = new HoldfastError('COORDINATOR_UNAVAILABLE', 'away');
+  const streams = [
+    [jobEvent(job(), '7-0'), jobEvent(job()), away],
+    [jobEvent(job(), '7-1')],
+    [jobEvent(ended)],
+  ];
+  const { observed, asked } = source(streams, [job()]);
+  expect(await observe<Job>(observed)).toBe(ended);
+  expect(asked).toEqual(['', '7-0', '7-1']);
 });
 
 test('failures that a retry may cure are told once until the link is back', async () => {

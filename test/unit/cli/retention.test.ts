@@ -110,6 +110,7 @@ test('usage tells jobs and users apart', async () => {
         {
           job: JOB_ID,
           uid: 1000,
+          account: 'physics',
           generations: 3,
           liveBytes: 2 ** 30,
           storedBytes: 1.5 * 2 ** 30,
@@ -118,6 +119,7 @@ test('usage tells jobs and users apart', async () => {
         {
           job: 'j-000000000002',
           uid: undefined,
+          account: '',
           generations: 0,
           liveBytes: 0,
           storedBytes: 4096,
@@ -127,19 +129,24 @@ test('usage tells jobs and users apart', async () => {
       users: [
         { uid: 1000, generations: 3, liveBytes: 2 ** 30, storedBytes: 1.5 * 2 ** 30, quotaBytes: 2 ** 40 },
       ],
+      accounts: [
+        { account: 'physics', generations: 3, liveBytes: 2 ** 30, storedBytes: 1.5 * 2 ** 30, quotaBytes: 0 },
+      ],
     }),
   });
   expectGolden('usage.txt.golden', (await cli.run(['usage'])).stdout);
-  const { jobs, users } = JSON.parse((await cli.run(['usage', '--json'])).stdout);
+  const { jobs, users, accounts } = JSON.parse((await cli.run(['usage', '--json'])).stdout);
   expect(jobs[1]).toEqual({
     job: 'j-000000000002',
     uid: null,
+    account: '',
     generations: 0,
     liveBytes: 0,
     storedBytes: 4096,
     measuredMs,
   });
   expect(users[0].quotaBytes).toBe(2 ** 40);
+  expect(accounts).toEqual([expect.objectContaining({ account: 'physics', storedBytes: 1.5 * 2 ** 30 })]);
 });
 
 test.each([

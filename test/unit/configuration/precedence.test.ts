@@ -66,10 +66,11 @@ test('a coordinator takes over limit, policy of retention, grace and quota; the 
   const now = parseCoordinatorOptions(COORDINATOR);
   const retention = { ...KEEP_ALL, keepLast: 3 };
   const policies = { maxCheckpoints: 2, retention, gcGraceMs: 1000, userQuotaBytes: 1 << 30 };
-  const change = reloaded(now, { ...COORDINATOR, ...policies, gcIntervalMs: 5000 });
-  expect(change.reloaded).toEqual(['max-checkpoints', 'keep', 'gc-grace', 'user-quota']);
+  const accountQuotas = [{ account: 'physics', bytes: 1 << 30 }];
+  const change = reloaded(now, { ...COORDINATOR, ...policies, accountQuotas, gcIntervalMs: 5000 });
+  expect(change.reloaded).toEqual(['max-checkpoints', 'keep', 'gc-grace', 'user-quota', 'account-quota']);
   expect(change.needRestart).toEqual(['gc-every']);
-  expect(policiesOf(change.options)).toMatchObject(policies);
+  expect(policiesOf(change.options)).toMatchObject({ ...policies, accountQuotas });
 });
 
 test('a retention policy is shown as it is written', () => {

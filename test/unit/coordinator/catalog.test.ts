@@ -1,10 +1,12 @@
 /** The store is the truth: what comes back after a loss of Redis (C4). */
 import { rm } from 'node:fs/promises';
 import { join } from 'node:path';
+import { HoldfastError } from '../../../core/errors';
 import { manifestKey } from '../../../core/manifest';
 import { invoke } from '../../../core/rpc/handlers';
 import { type Job, JobState } from '../../../proto/gen/holdfast/v1/coordinator';
 import { FakeCluster, type User } from './support/cluster';
+import { loseObjects } from './support/collecting';
 
 let cluster: FakeCluster;
 let user: User;
@@ -50,7 +52,7 @@ test('jobs and checkpoints are found again, and no id is given twice', async () 
   const restart = await user.restart(job.id);
   expect(restart).toMatchObject({ phase: 'RUNNING', generation: 2 });
   expect(restart.epoch).toBeGreaterThan(last.epoch);
-  expect(await user.checkpoint(job.id)).toMatchObject({ phase: 'DONE', ckptId: 3, generation: 3 });
+  expect(await user.checkpoint(job.id)).toMatchObject({ phase: 'DONE', ckptId: 33, generation: 3 });
   expect(await user.member(job.id, 'n2')).toBe(0);
   expect((await user.job(job.id)).trees.map(({ treeId }) => treeId)).toEqual(['main', 'm1', 'm2']);
 });
@@ -61,7 +63,39 @@ test('a job that still runs is known again by its trees', async () => {
   const now = await user.job(job.id);
   expect(now).toMatchObject({ state: JobState.RUNNING, incarnation: 1 });
   expect(now.trees.map(({ treeId }) => treeId).sort()).toEqual(['m1', 'main']);
-  expect(await user.checkpoint(job.id)).toMatchObject({ phase: 'DONE', ckptId: 2, generation: 2 });
+  expect(await user.checkpoint(job.id)).toMatchObject({ phase: 'DONE', ckptId: 33, generation: 2 });
+});
+
+test('quarantine and deadlines are found again: those of the commit, and those that were set later', async () => {
+  const kept = await user.submit({ nodes: ['n1'], walltimeMs: 7_200_000 });
+  const moved = await user.submit({ nodes: ['n2'], walltimeMs: 7_200_000 });
+  for (const { id } of [kept, moved, job]) await user.checkpoint(id);
+  await user.checkpoint(job.id, true);
+  const deadlineMs = moved.deadlineMs + 3_600_000;
+  const { client, metadata } = user;
+  await invoke(client, client.changeDeadline, { job: moved.id, deadlineMs }, { metadata });
+  await loseObjects(cluster.store, job.id, 2);
+  for (const agent of cluster.agents.values())
+    agent.overrides.set('stage', (command) => {
+      if (command.generation === 2) throw new HoldfastError('CORRUPT', 'another checksum');
+      return agent.perform(command);
+    });
+  expect(await user.restart(job.id)).toMatchObject({ phase: 'ABORTED', generation: 2 });
+
+  await loseRedis();
+  expect((await user.job(kept.id)).deadlineMs).toBe(kept.deadlineMs);
+  expect((await user.job(moved.id)).deadlineMs).toBe(deadlineMs);
+  expect(await checkpoints(user, job.id)).toMatchObject([
+    { generation: 1, quarantine: '' },
+    { generation: 2, quarantine: expect.stringContaining('CORRUPT') },
+  ]);
+  expect(await user.restart(job.id)).toMatchObject({ phase: 'RUNNING', generation: 1 });
+  // Good again, or removed: nothing of a verdict stays behind.
+  await user.checkpoint(job.id);
+  await invoke(client, client.removeCheckpoint, { ckptId: 4 }, { metadata });
+  const notes: string[] = [];
+  for await (const { key } of cluster.store.list('quarantine/')) notes.push(key);
+  expect(notes).toEqual([]);
 });
 
 test('a coordinator that only stops and starts keeps everything', async () => {

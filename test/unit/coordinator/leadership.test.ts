@@ -8,6 +8,7 @@ import pino from 'pino';
 import { Lease } from '../../../agent/lease';
 import { Connection } from '../../../agent/session/connection';
 import { Coordinators } from '../../../agent/session/coordinators';
+import { Reservations } from '../../../coordinator/catalog/reservations';
 import { systemClock } from '../../../coordinator/clock';
 import { fencedRedis } from '../../../coordinator/leadership/fence';
 import { currentLeader, takeLease } from '../../../coordinator/leadership/lease';
@@ -16,11 +17,16 @@ import { Term } from '../../../coordinator/leadership/term';
 import { type Coordinator, startCoordinator } from '../../../coordinator/main';
 import { connectRedis } from '../../../coordinator/redis/connect';
 import { parseRedisUrl } from '../../../coordinator/redis/url';
+import { Counters } from '../../../coordinator/state/counters';
 import { KEYS } from '../../../coordinator/state/keys';
 import { channelOptions } from '../../../core/rpc/channel';
 import { invoke } from '../../../core/rpc/handlers';
 import { AgentServiceClient } from '../../../proto/gen/holdfast/v1/agent';
-import { CoordinatorServiceClient, JobState } from '../../../proto/gen/holdfast/v1/coordinator';
+import {
+  CoordinatorServiceClient,
+  JobState,
+  type WatchResponse,
+} from '../../../proto/gen/holdfast/v1/coordinator';
 import { openStore } from '../../../store/open';
 import { withGuard } from '../../../store/wrappers';
 import { MemoryStore } from '../../contract/memoryStore';
@@ -104,6 +110,38 @@ describe('the lease and the fence', () => {
     // Who stands by writes nothing; what is no command of the coordinator is refused before it is sent.
     await expect(fenced(null).redis.hset('{holdfast}:x', 'a', '9')).rejects.toMatchObject(refusal);
     expect(() => writer.redis.flushall()).toThrow(/no command that the fence knows/);
+  });
+
+  test('no checkpoint id is given twice, whatever Redis forgets', async () => {
+    const store = new MemoryStore();
+    const leader = async () => {
+      const counters = new Counters(redis, systemClock, await Reservations.open(store));
+      counters.passReservedIds();
+      return counters;
+    };
+    const given = new Set<number>();
+    const give = async (counters: Counters, count: number) => {
+      for (let i = 0; i < count; i++) {
+        const id = await counters.nextCheckpointId();
+        expect(given.has(id)).toBe(false);
+        given.add(id);
+      }
+    };
+    const first = await leader();
+    await give(first, 3);
+    expect([...given]).toEqual([1, 2, 3]);
+    await redis.set(KEYS.checkpointId, '1');
+    await give(first, 40);
+    expect(Math.max(...given)).toBe(43);
+    await redis.set(KEYS.checkpointId, '5');
+    await give(await leader(), 2);
+    await redis.flushall();
+    await give(await leader(), 2);
+    // One that is late, of who leads no more, takes nothing back.
+    await store.putIfAbsent('ids/checkpoint/000000000032', Buffer.from(''));
+    await redis.flushall();
+    await give(await leader(), 40);
+    expect([...store.objects.keys()]).toHaveLength(1);
   });
 
   test('a lease counts from when its renewal was sent, by the clock that has gone furthest (A1)', async () => {
@@ -221,10 +259,21 @@ describe.each(['single', 'sentinels', 'cluster'] as const)('two coordinators on 
     await agent.connect();
     const asked = user(a.address);
     const { id } = await asked.submit({ nodes: ['n1'] });
-    const { phase, ckptId } = await asked.checkpoint(id);
-    expect(phase).toBe('DONE');
-
     const other = user(b.address);
+    const [toldByLeader, toldByStandby] = [heard(asked, id), heard(other, id)];
+    await until('both watch', () => toldByLeader.length > 0 && toldByStandby.length > 0);
+    const { phase, ckptId, id: first } = await asked.checkpoint(id);
+    expect(phase).toBe('DONE');
+    const last = (told: readonly WatchResponse[]) => told.at(-1)?.eventId;
+    await until(
+      'both have told the same',
+      () => isToldDone(toldByStandby, first) && last(toldByLeader) === last(toldByStandby),
+    );
+    expect(toldByLeader.slice(1).filter(isState)).toEqual(
+      toldByStandby.slice(1).map((told) => ({ ...told, timeMs: expect.any(Number) })),
+    );
+    const lastOfLeader = toldByLeader.filter(isState).at(-1)?.eventId ?? '';
+
     await delay(600);
     expect(await other.job(id)).toMatchObject({ state: JobState.RUNNING, lastGeneration: 1 });
     expect((await other.nodes()).map(({ name, alive }) => ({ name, alive }))).toEqual([
@@ -256,8 +305,13 @@ describe.each(['single', 'sentinels', 'cluster'] as const)('two coordinators on 
     const metrics = await (await fetch(`http://${b.metricsAddress}/metrics`)).text();
     expect(metrics).toContain('holdfast_coordinator_leader 0');
 
+    // As if the server that is lost took its last writes with it: no id is given again.
+    const lossy = connectRedis(parseRedisUrl(url));
+    expect(await lossy.decr(KEYS.checkpointId)).toBe(ckptId - 1);
+    lossy.disconnect();
     if (masterPort !== 0) await servers.kill(masterPort);
-    await a.close();
+    // Without its Redis that takes longer than a node may be away.
+    const closed = a.close();
     all.splice(all.indexOf(a), 1);
     await until('the other one leads', () => b.leads);
     const back = new FakeAgent({ address: b.address, node: 'n1', ip: '10.0.0.1', store });
@@ -269,13 +323,61 @@ describe.each(['single', 'sentinels', 'cluster'] as const)('two coordinators on 
         () => false,
       ),
     );
-    expect((await other.checkpoint(id)).phase).toBe('DONE');
+    await closed;
+    const second = await other.checkpoint(id);
+    expect(second.phase).toBe('DONE');
+    expect(second.ckptId).toBeGreaterThan(ckptId);
     expect((await other.job(id)).lastGeneration).toBe(2);
+    // Who watched the one that is gone goes on at the other one: nothing is missing, and nothing comes twice.
+    const resumed = heard(other, id, lastOfLeader);
+    await until(
+      'the rest was told',
+      () => isToldDone(resumed, second.id) && isToldDone(toldByStandby, second.id),
+    );
+    const states = resumed.filter(isState);
+    const at = toldByStandby.findIndex(({ eventId }) => eventId === lastOfLeader);
+    expect(states.map(({ eventId }) => eventId)).toEqual(
+      toldByStandby
+        .slice(at + 1)
+        .filter(isState)
+        .map(({ eventId }) => eventId),
+    );
+    expect(resumed.some(({ gap }) => gap)).toBe(false);
+    const phases = states.flatMap(({ event }) =>
+      event?.$case === 'operation' && event.value.id === second.id ? event.value.phase : [],
+    );
+    expect(phases).toEqual(['QUEUED', 'PREPARE', 'CAPTURE', 'RELEASE', 'UPLOAD', 'COMMIT', 'DONE']);
+    // Of an event that nobody knows the present state is what there is to tell.
+    const afterUnknown = heard(other, id, '1-1');
+    await until('the present state', () => afterUnknown.length > 0);
+    expect(afterUnknown[0]).toMatchObject({
+      gap: true,
+      event: { $case: 'job', value: { lastGeneration: 2 } },
+    });
     const after = await (await fetch(`http://${b.metricsAddress}/metrics`)).text();
     expect(after).toContain('holdfast_coordinator_leader 1');
     expect(after).toContain('holdfast_jobs{state="running"} 1');
   }, 120_000);
 });
+
+/** What is told of a job from now on. */
+function heard(user: User, job: string, after = ''): WatchResponse[] {
+  const told: WatchResponse[] = [];
+  const listen = async () => {
+    for await (const event of user.watch({ $case: 'job', value: job }, after)) told.push(event);
+  };
+  // It ends with its coordinator.
+  listen().catch(() => undefined);
+  return told;
+}
+
+const isState = ({ event }: WatchResponse): boolean => event?.$case !== 'progress';
+
+const isToldDone = (told: readonly WatchResponse[], operation: string): boolean =>
+  told.some(
+    ({ event }) =>
+      event?.$case === 'operation' && event.value.id === operation && event.value.phase === 'DONE',
+  );
 
 test('a loss of all that Redis held is a new beginning: from the store, with what the nodes host (C4)', async () => {
   const directory = await mkdtemp('/tmp/hf-');

@@ -66,7 +66,7 @@ test('a watch counts until it is over', async () => {
   const user = cluster.user(1000);
   const job = await user.submit();
   const watching = () => {
-    const stream = user.client.watch({ subject: { $case: 'job', value: job.id } }, user.metadata);
+    const stream = user.client.watch({ subject: { $case: 'job', value: job.id }, after: '' }, user.metadata);
     const first = once(stream, 'data');
     stream.on('error', () => {});
     return { stream, first };

@@ -203,7 +203,7 @@ test('an operator looks at what would be removed, of everybody', async () => {
 
 test('a caller that left before it was known who it is leaves nothing behind', async () => {
   const { client, metadata } = cluster.user(OWNER);
-  const stream = client.watch({ subject: { $case: 'job', value: job } }, metadata);
+  const stream = client.watch({ subject: { $case: 'job', value: job }, after: '' }, metadata);
   stream.on('error', () => {});
   stream.cancel();
   await once(stream, 'end').catch(() => {});

@@ -487,6 +487,8 @@ export interface CheckpointSummary {
   quarantine: string;
   /** for a reason that may lie in it */
   failedRestarts: number;
+  /** empty: none */
+  account: string;
   _unknownFields?: { [key: number]: Uint8Array[] } | undefined;
 }
 
@@ -586,7 +588,15 @@ export interface GetOperationResponse {
 }
 
 export interface WatchRequest {
-  subject: { $case: "job"; value: string } | { $case: "operation"; value: string } | undefined;
+  subject:
+    | { $case: "job"; value: string }
+    | { $case: "operation"; value: string }
+    | undefined;
+  /**
+   * event_id of the last event that the caller has seen; empty: from the present
+   * state on.
+   */
+  after: string;
   _unknownFields?: { [key: number]: Uint8Array[] } | undefined;
 }
 
@@ -598,6 +608,16 @@ export interface WatchResponse {
     | { $case: "progress"; value: NodeProgress }
     | { $case: "node"; value: Node }
     | undefined;
+  /**
+   * The same on every coordinator, for WatchRequest.after. Empty: progress, or
+   * one of several that tell the present state.
+   */
+  eventId: string;
+  /**
+   * What came after the event that the request named is not known any more:
+   * this is the present state.
+   */
+  gap: boolean;
   _unknownFields?: { [key: number]: Uint8Array[] } | undefined;
 }
 
@@ -767,11 +787,23 @@ export interface JobUsage {
   storedBytes: number;
   /** bytes of checkpoints since are added */
   measuredMs: number;
+  /** empty: none */
+  account: string;
   _unknownFields?: { [key: number]: Uint8Array[] } | undefined;
 }
 
 export interface UserUsage {
   uid: number;
+  generations: number;
+  liveBytes: number;
+  storedBytes: number;
+  /** of stored bytes; 0: none */
+  quotaBytes: number;
+  _unknownFields?: { [key: number]: Uint8Array[] } | undefined;
+}
+
+export interface AccountUsage {
+  account: string;
   generations: number;
   liveBytes: number;
   storedBytes: number;
@@ -787,6 +819,8 @@ export interface GetUsageRequest {
 export interface GetUsageResponse {
   jobs: JobUsage[];
   users: UserUsage[];
+  /** Of the jobs above. */
+  accounts: AccountUsage[];
   _unknownFields?: { [key: number]: Uint8Array[] } | undefined;
 }
 
@@ -4758,6 +4792,7 @@ function createBaseCheckpointSummary(): CheckpointSummary {
     pinned: false,
     quarantine: "",
     failedRestarts: 0,
+    account: "",
     _unknownFields: {},
   };
 }
@@ -4808,6 +4843,9 @@ export const CheckpointSummary: MessageFns<CheckpointSummary> = {
     }
     if (message.failedRestarts !== 0) {
       writer.uint32(408).int32(message.failedRestarts);
+    }
+    if (message.account !== "") {
+      writer.uint32(418).string(message.account);
     }
     if (message._unknownFields !== undefined) {
       for (const [key, values] of globalThis.Object.entries(message._unknownFields)) {
@@ -4953,6 +4991,14 @@ export const CheckpointSummary: MessageFns<CheckpointSummary> = {
             message.failedRestarts = reader.int32();
             continue;
           }
+          case 52: {
+            if (tag !== 418) {
+              break;
+            }
+
+            message.account = reader.string();
+            continue;
+          }
         }
         if ((tag & 7) === 4 || tag === 0) {
           break;
@@ -5022,6 +5068,7 @@ export const CheckpointSummary: MessageFns<CheckpointSummary> = {
         : isSet(object.failed_restarts)
         ? globalThis.Number(object.failed_restarts)
         : 0,
+      account: isSet(object.account) ? globalThis.String(object.account) : "",
     };
   },
 
@@ -5072,6 +5119,9 @@ export const CheckpointSummary: MessageFns<CheckpointSummary> = {
     if (message.failedRestarts !== 0) {
       obj.failedRestarts = Math.round(message.failedRestarts);
     }
+    if (message.account !== "") {
+      obj.account = message.account;
+    }
     return obj;
   },
 
@@ -5095,6 +5145,7 @@ export const CheckpointSummary: MessageFns<CheckpointSummary> = {
     message.pinned = object.pinned ?? false;
     message.quarantine = object.quarantine ?? "";
     message.failedRestarts = object.failedRestarts ?? 0;
+    message.account = object.account ?? "";
     return message;
   },
 };
@@ -6495,7 +6546,7 @@ export const GetOperationResponse: MessageFns<GetOperationResponse> = {
 };
 
 function createBaseWatchRequest(): WatchRequest {
-  return { subject: undefined, _unknownFields: {} };
+  return { subject: undefined, after: "", _unknownFields: {} };
 }
 
 export const WatchRequest: MessageFns<WatchRequest> = {
@@ -6507,6 +6558,9 @@ export const WatchRequest: MessageFns<WatchRequest> = {
       case "operation":
         writer.uint32(18).string(message.subject.value);
         break;
+    }
+    if (message.after !== "") {
+      writer.uint32(26).string(message.after);
     }
     if (message._unknownFields !== undefined) {
       for (const [key, values] of globalThis.Object.entries(message._unknownFields)) {
@@ -6548,6 +6602,14 @@ export const WatchRequest: MessageFns<WatchRequest> = {
             message.subject = { $case: "operation", value: reader.string() };
             continue;
           }
+          case 3: {
+            if (tag !== 26) {
+              break;
+            }
+
+            message.after = reader.string();
+            continue;
+          }
         }
         if ((tag & 7) === 4 || tag === 0) {
           break;
@@ -6575,6 +6637,7 @@ export const WatchRequest: MessageFns<WatchRequest> = {
         : isSet(object.operation)
         ? { $case: "operation", value: globalThis.String(object.operation) }
         : undefined,
+      after: isSet(object.after) ? globalThis.String(object.after) : "",
     };
   },
 
@@ -6584,6 +6647,9 @@ export const WatchRequest: MessageFns<WatchRequest> = {
       obj.job = message.subject.value;
     } else if (message.subject?.$case === "operation") {
       obj.operation = message.subject.value;
+    }
+    if (message.after !== "") {
+      obj.after = message.after;
     }
     return obj;
   },
@@ -6607,12 +6673,13 @@ export const WatchRequest: MessageFns<WatchRequest> = {
         break;
       }
     }
+    message.after = object.after ?? "";
     return message;
   },
 };
 
 function createBaseWatchResponse(): WatchResponse {
-  return { timeMs: 0, event: undefined, _unknownFields: {} };
+  return { timeMs: 0, event: undefined, eventId: "", gap: false, _unknownFields: {} };
 }
 
 export const WatchResponse: MessageFns<WatchResponse> = {
@@ -6633,6 +6700,12 @@ export const WatchResponse: MessageFns<WatchResponse> = {
       case "node":
         Node.encode(message.event.value, writer.uint32(42).fork()).join();
         break;
+    }
+    if (message.eventId !== "") {
+      writer.uint32(50).string(message.eventId);
+    }
+    if (message.gap !== false) {
+      writer.uint32(56).bool(message.gap);
     }
     if (message._unknownFields !== undefined) {
       for (const [key, values] of globalThis.Object.entries(message._unknownFields)) {
@@ -6698,6 +6771,22 @@ export const WatchResponse: MessageFns<WatchResponse> = {
             message.event = { $case: "node", value: Node.decode(reader, reader.uint32()) };
             continue;
           }
+          case 6: {
+            if (tag !== 50) {
+              break;
+            }
+
+            message.eventId = reader.string();
+            continue;
+          }
+          case 7: {
+            if (tag !== 56) {
+              break;
+            }
+
+            message.gap = reader.bool();
+            continue;
+          }
         }
         if ((tag & 7) === 4 || tag === 0) {
           break;
@@ -6734,6 +6823,12 @@ export const WatchResponse: MessageFns<WatchResponse> = {
         : isSet(object.node)
         ? { $case: "node", value: Node.fromJSON(object.node) }
         : undefined,
+      eventId: isSet(object.eventId)
+        ? globalThis.String(object.eventId)
+        : isSet(object.event_id)
+        ? globalThis.String(object.event_id)
+        : "",
+      gap: isSet(object.gap) ? globalThis.Boolean(object.gap) : false,
     };
   },
 
@@ -6750,6 +6845,12 @@ export const WatchResponse: MessageFns<WatchResponse> = {
       obj.progress = NodeProgress.toJSON(message.event.value);
     } else if (message.event?.$case === "node") {
       obj.node = Node.toJSON(message.event.value);
+    }
+    if (message.eventId !== "") {
+      obj.eventId = message.eventId;
+    }
+    if (message.gap !== false) {
+      obj.gap = message.gap;
     }
     return obj;
   },
@@ -6786,6 +6887,8 @@ export const WatchResponse: MessageFns<WatchResponse> = {
         break;
       }
     }
+    message.eventId = object.eventId ?? "";
+    message.gap = object.gap ?? false;
     return message;
   },
 };
@@ -9070,7 +9173,16 @@ export const Garbage: MessageFns<Garbage> = {
 };
 
 function createBaseJobUsage(): JobUsage {
-  return { job: "", uid: undefined, generations: 0, liveBytes: 0, storedBytes: 0, measuredMs: 0, _unknownFields: {} };
+  return {
+    job: "",
+    uid: undefined,
+    generations: 0,
+    liveBytes: 0,
+    storedBytes: 0,
+    measuredMs: 0,
+    account: "",
+    _unknownFields: {},
+  };
 }
 
 export const JobUsage: MessageFns<JobUsage> = {
@@ -9092,6 +9204,9 @@ export const JobUsage: MessageFns<JobUsage> = {
     }
     if (message.measuredMs !== 0) {
       writer.uint32(48).int64(message.measuredMs);
+    }
+    if (message.account !== "") {
+      writer.uint32(58).string(message.account);
     }
     if (message._unknownFields !== undefined) {
       for (const [key, values] of globalThis.Object.entries(message._unknownFields)) {
@@ -9165,6 +9280,14 @@ export const JobUsage: MessageFns<JobUsage> = {
             message.measuredMs = longToNumber(reader.int64());
             continue;
           }
+          case 7: {
+            if (tag !== 58) {
+              break;
+            }
+
+            message.account = reader.string();
+            continue;
+          }
         }
         if ((tag & 7) === 4 || tag === 0) {
           break;
@@ -9205,6 +9328,7 @@ export const JobUsage: MessageFns<JobUsage> = {
         : isSet(object.measured_ms)
         ? globalThis.Number(object.measured_ms)
         : 0,
+      account: isSet(object.account) ? globalThis.String(object.account) : "",
     };
   },
 
@@ -9228,6 +9352,9 @@ export const JobUsage: MessageFns<JobUsage> = {
     if (message.measuredMs !== 0) {
       obj.measuredMs = Math.round(message.measuredMs);
     }
+    if (message.account !== "") {
+      obj.account = message.account;
+    }
     return obj;
   },
 
@@ -9242,6 +9369,7 @@ export const JobUsage: MessageFns<JobUsage> = {
     message.liveBytes = object.liveBytes ?? 0;
     message.storedBytes = object.storedBytes ?? 0;
     message.measuredMs = object.measuredMs ?? 0;
+    message.account = object.account ?? "";
     return message;
   },
 };
@@ -9407,6 +9535,167 @@ export const UserUsage: MessageFns<UserUsage> = {
   },
 };
 
+function createBaseAccountUsage(): AccountUsage {
+  return { account: "", generations: 0, liveBytes: 0, storedBytes: 0, quotaBytes: 0, _unknownFields: {} };
+}
+
+export const AccountUsage: MessageFns<AccountUsage> = {
+  encode(message: AccountUsage, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    if (message.account !== "") {
+      writer.uint32(10).string(message.account);
+    }
+    if (message.generations !== 0) {
+      writer.uint32(16).int64(message.generations);
+    }
+    if (message.liveBytes !== 0) {
+      writer.uint32(24).int64(message.liveBytes);
+    }
+    if (message.storedBytes !== 0) {
+      writer.uint32(32).int64(message.storedBytes);
+    }
+    if (message.quotaBytes !== 0) {
+      writer.uint32(40).int64(message.quotaBytes);
+    }
+    if (message._unknownFields !== undefined) {
+      for (const [key, values] of globalThis.Object.entries(message._unknownFields)) {
+        const tag = parseInt(key, 10);
+        for (const value of values) {
+          writer.uint32(tag).raw(value);
+        }
+      }
+    }
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): AccountUsage {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBaseAccountUsage();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+          case 1: {
+            if (tag !== 10) {
+              break;
+            }
+
+            message.account = reader.string();
+            continue;
+          }
+          case 2: {
+            if (tag !== 16) {
+              break;
+            }
+
+            message.generations = longToNumber(reader.int64());
+            continue;
+          }
+          case 3: {
+            if (tag !== 24) {
+              break;
+            }
+
+            message.liveBytes = longToNumber(reader.int64());
+            continue;
+          }
+          case 4: {
+            if (tag !== 32) {
+              break;
+            }
+
+            message.storedBytes = longToNumber(reader.int64());
+            continue;
+          }
+          case 5: {
+            if (tag !== 40) {
+              break;
+            }
+
+            message.quotaBytes = longToNumber(reader.int64());
+            continue;
+          }
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        const buf = reader.skip(tag & 7);
+
+        const list = message._unknownFields![tag];
+
+        if (list === undefined) {
+          message._unknownFields![tag] = [buf];
+        } else {
+          list.push(buf);
+        }
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+
+  fromJSON(object: any): AccountUsage {
+    return {
+      account: isSet(object.account) ? globalThis.String(object.account) : "",
+      generations: isSet(object.generations) ? globalThis.Number(object.generations) : 0,
+      liveBytes: isSet(object.liveBytes)
+        ? globalThis.Number(object.liveBytes)
+        : isSet(object.live_bytes)
+        ? globalThis.Number(object.live_bytes)
+        : 0,
+      storedBytes: isSet(object.storedBytes)
+        ? globalThis.Number(object.storedBytes)
+        : isSet(object.stored_bytes)
+        ? globalThis.Number(object.stored_bytes)
+        : 0,
+      quotaBytes: isSet(object.quotaBytes)
+        ? globalThis.Number(object.quotaBytes)
+        : isSet(object.quota_bytes)
+        ? globalThis.Number(object.quota_bytes)
+        : 0,
+    };
+  },
+
+  toJSON(message: AccountUsage): unknown {
+    const obj: any = {};
+    if (message.account !== "") {
+      obj.account = message.account;
+    }
+    if (message.generations !== 0) {
+      obj.generations = Math.round(message.generations);
+    }
+    if (message.liveBytes !== 0) {
+      obj.liveBytes = Math.round(message.liveBytes);
+    }
+    if (message.storedBytes !== 0) {
+      obj.storedBytes = Math.round(message.storedBytes);
+    }
+    if (message.quotaBytes !== 0) {
+      obj.quotaBytes = Math.round(message.quotaBytes);
+    }
+    return obj;
+  },
+
+  create(base?: DeepPartial<AccountUsage>): AccountUsage {
+    return AccountUsage.fromPartial(base ?? {});
+  },
+  fromPartial(object: DeepPartial<AccountUsage>): AccountUsage {
+    const message = createBaseAccountUsage();
+    message.account = object.account ?? "";
+    message.generations = object.generations ?? 0;
+    message.liveBytes = object.liveBytes ?? 0;
+    message.storedBytes = object.storedBytes ?? 0;
+    message.quotaBytes = object.quotaBytes ?? 0;
+    return message;
+  },
+};
+
 function createBaseGetUsageRequest(): GetUsageRequest {
   return { _unknownFields: {} };
 }
@@ -9476,7 +9765,7 @@ export const GetUsageRequest: MessageFns<GetUsageRequest> = {
 };
 
 function createBaseGetUsageResponse(): GetUsageResponse {
-  return { jobs: [], users: [], _unknownFields: {} };
+  return { jobs: [], users: [], accounts: [], _unknownFields: {} };
 }
 
 export const GetUsageResponse: MessageFns<GetUsageResponse> = {
@@ -9486,6 +9775,9 @@ export const GetUsageResponse: MessageFns<GetUsageResponse> = {
     }
     for (const v of message.users) {
       UserUsage.encode(v!, writer.uint32(18).fork()).join();
+    }
+    for (const v of message.accounts) {
+      AccountUsage.encode(v!, writer.uint32(26).fork()).join();
     }
     if (message._unknownFields !== undefined) {
       for (const [key, values] of globalThis.Object.entries(message._unknownFields)) {
@@ -9527,6 +9819,14 @@ export const GetUsageResponse: MessageFns<GetUsageResponse> = {
             message.users.push(UserUsage.decode(reader, reader.uint32()));
             continue;
           }
+          case 3: {
+            if (tag !== 26) {
+              break;
+            }
+
+            message.accounts.push(AccountUsage.decode(reader, reader.uint32()));
+            continue;
+          }
         }
         if ((tag & 7) === 4 || tag === 0) {
           break;
@@ -9551,6 +9851,9 @@ export const GetUsageResponse: MessageFns<GetUsageResponse> = {
     return {
       jobs: globalThis.Array.isArray(object?.jobs) ? object.jobs.map((e: any) => JobUsage.fromJSON(e)) : [],
       users: globalThis.Array.isArray(object?.users) ? object.users.map((e: any) => UserUsage.fromJSON(e)) : [],
+      accounts: globalThis.Array.isArray(object?.accounts)
+        ? object.accounts.map((e: any) => AccountUsage.fromJSON(e))
+        : [],
     };
   },
 
@@ -9562,6 +9865,9 @@ export const GetUsageResponse: MessageFns<GetUsageResponse> = {
     if (message.users?.length) {
       obj.users = message.users.map((e) => UserUsage.toJSON(e));
     }
+    if (message.accounts?.length) {
+      obj.accounts = message.accounts.map((e) => AccountUsage.toJSON(e));
+    }
     return obj;
   },
 
@@ -9572,6 +9878,7 @@ export const GetUsageResponse: MessageFns<GetUsageResponse> = {
     const message = createBaseGetUsageResponse();
     message.jobs = object.jobs?.map((e) => JobUsage.fromPartial(e)) || [];
     message.users = object.users?.map((e) => UserUsage.fromPartial(e)) || [];
+    message.accounts = object.accounts?.map((e) => AccountUsage.fromPartial(e)) || [];
     return message;
   },
 };

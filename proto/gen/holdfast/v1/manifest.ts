@@ -339,7 +339,11 @@ export interface JobSpec {
    */
   restartBackoffMs: number;
   /** Absent: not part of a Slurm job. */
-  slurm: SlurmTask | undefined;
+  slurm:
+    | SlurmTask
+    | undefined;
+  /** What its stored bytes are put down to, besides its user; empty: none. */
+  account: string;
   _unknownFields?: { [key: number]: Uint8Array[] } | undefined;
 }
 
@@ -416,7 +420,14 @@ export interface ManifestHeader {
   /** Unix time */
   createdMs: number;
   holdfastVersion: string;
-  spec: JobSpec | undefined;
+  spec:
+    | JobSpec
+    | undefined;
+  /**
+   * When the run that was checkpointed had to end; 0: never. Absent: written by
+   * an earlier release.
+   */
+  deadlineMs?: number | undefined;
   _unknownFields?: { [key: number]: Uint8Array[] } | undefined;
 }
 
@@ -2558,6 +2569,7 @@ function createBaseJobSpec(): JobSpec {
     walltimeMs: 0,
     restartBackoffMs: 0,
     slurm: undefined,
+    account: "",
     _unknownFields: {},
   };
 }
@@ -2623,6 +2635,9 @@ export const JobSpec: MessageFns<JobSpec> = {
     }
     if (message.slurm !== undefined) {
       SlurmTask.encode(message.slurm, writer.uint32(450).fork()).join();
+    }
+    if (message.account !== "") {
+      writer.uint32(458).string(message.account);
     }
     if (message._unknownFields !== undefined) {
       for (const [key, values] of globalThis.Object.entries(message._unknownFields)) {
@@ -2811,6 +2826,14 @@ export const JobSpec: MessageFns<JobSpec> = {
             message.slurm = SlurmTask.decode(reader, reader.uint32());
             continue;
           }
+          case 57: {
+            if (tag !== 458) {
+              break;
+            }
+
+            message.account = reader.string();
+            continue;
+          }
         }
         if ((tag & 7) === 4 || tag === 0) {
           break;
@@ -2904,6 +2927,7 @@ export const JobSpec: MessageFns<JobSpec> = {
         ? globalThis.Number(object.restart_backoff_ms)
         : 0,
       slurm: isSet(object.slurm) ? SlurmTask.fromJSON(object.slurm) : undefined,
+      account: isSet(object.account) ? globalThis.String(object.account) : "",
     };
   },
 
@@ -2975,6 +2999,9 @@ export const JobSpec: MessageFns<JobSpec> = {
     if (message.slurm !== undefined) {
       obj.slurm = SlurmTask.toJSON(message.slurm);
     }
+    if (message.account !== "") {
+      obj.account = message.account;
+    }
     return obj;
   },
 
@@ -3015,6 +3042,7 @@ export const JobSpec: MessageFns<JobSpec> = {
     message.slurm = (object.slurm !== undefined && object.slurm !== null)
       ? SlurmTask.fromPartial(object.slurm)
       : undefined;
+    message.account = object.account ?? "";
     return message;
   },
 };
@@ -3745,6 +3773,7 @@ function createBaseManifestHeader(): ManifestHeader {
     createdMs: 0,
     holdfastVersion: "",
     spec: undefined,
+    deadlineMs: undefined,
     _unknownFields: {},
   };
 }
@@ -3771,6 +3800,9 @@ export const ManifestHeader: MessageFns<ManifestHeader> = {
     }
     if (message.spec !== undefined) {
       JobSpec.encode(message.spec, writer.uint32(58).fork()).join();
+    }
+    if (message.deadlineMs !== undefined) {
+      writer.uint32(64).int64(message.deadlineMs);
     }
     if (message._unknownFields !== undefined) {
       for (const [key, values] of globalThis.Object.entries(message._unknownFields)) {
@@ -3852,6 +3884,14 @@ export const ManifestHeader: MessageFns<ManifestHeader> = {
             message.spec = JobSpec.decode(reader, reader.uint32());
             continue;
           }
+          case 8: {
+            if (tag !== 64) {
+              break;
+            }
+
+            message.deadlineMs = longToNumber(reader.int64());
+            continue;
+          }
         }
         if ((tag & 7) === 4 || tag === 0) {
           break;
@@ -3893,6 +3933,11 @@ export const ManifestHeader: MessageFns<ManifestHeader> = {
         ? globalThis.String(object.holdfast_version)
         : "",
       spec: isSet(object.spec) ? JobSpec.fromJSON(object.spec) : undefined,
+      deadlineMs: isSet(object.deadlineMs)
+        ? globalThis.Number(object.deadlineMs)
+        : isSet(object.deadline_ms)
+        ? globalThis.Number(object.deadline_ms)
+        : undefined,
     };
   },
 
@@ -3919,6 +3964,9 @@ export const ManifestHeader: MessageFns<ManifestHeader> = {
     if (message.spec !== undefined) {
       obj.spec = JobSpec.toJSON(message.spec);
     }
+    if (message.deadlineMs !== undefined) {
+      obj.deadlineMs = Math.round(message.deadlineMs);
+    }
     return obj;
   },
 
@@ -3934,6 +3982,7 @@ export const ManifestHeader: MessageFns<ManifestHeader> = {
     message.createdMs = object.createdMs ?? 0;
     message.holdfastVersion = object.holdfastVersion ?? "";
     message.spec = (object.spec !== undefined && object.spec !== null) ? JobSpec.fromPartial(object.spec) : undefined;
+    message.deadlineMs = object.deadlineMs ?? undefined;
     return message;
   },
 };

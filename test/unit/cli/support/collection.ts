@@ -91,6 +91,7 @@ function outcome(): Outcome {
     liveBytes: references.bytes,
     storedBytes: 128 * MIB,
     measuredMs: NOW_MS,
+    account: '',
   };
   return { decided: { job: JOB_ID, decisions, vanished: [], sweep, damage: [], usage } };
 }

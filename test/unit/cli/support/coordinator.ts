@@ -56,7 +56,7 @@ export interface FakeCoordinator {
 
 function watchStream(call: ServerWritableStream<WatchRequest, WatchResponse>): WatchStream {
   return {
-    send: (event) => call.write({ timeMs: Date.now(), event }),
+    send: (event) => call.write({ timeMs: Date.now(), event, eventId: '', gap: false }),
     end: () => call.end(),
     fail: (error) => call.emit('error', toGrpcError(error)),
   };

@@ -54,6 +54,7 @@ export const summary: CheckpointSummary = {
   pinned: false,
   quarantine: '',
   failedRestarts: 0,
+  account: '',
 };
 
 export const operation = (changes: Partial<Operation> = {}): Operation =>

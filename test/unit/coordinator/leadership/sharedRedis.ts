@@ -66,6 +66,7 @@ export class SharedRedis {
         return rest.length / 2;
       case 'hdel':
         return rest.filter((field) => this.hash(key).delete(field)).length;
+      case 'xadd':
       case 'rpush':
       case 'ltrim':
       case 'expire':

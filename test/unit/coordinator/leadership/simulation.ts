@@ -35,6 +35,7 @@ const LEADER_LEASE_MS = 2_000;
 const ROOT = { uid: 0, gid: 0, pid: 1, node: null, role: 'admin' } as const;
 /** Nobody calls, so it only has to be there. */
 const GUARD = { audit: { record: () => {} }, limits: null, roles: null } as unknown as Guard;
+const NOBODY_WATCHES = {} as unknown as Site['events'];
 /** All that waits within it has an end. */
 const PATIENCE_MS = 1_800_000;
 const NODES = ['n1', 'n2'];
@@ -168,6 +169,8 @@ export class Simulation {
       telemetry: { watch: () => () => {} },
       policies: () => policiesOf(options),
       guard: GUARD,
+      events: NOBODY_WATCHES,
+      isAlone: false,
     };
     const post = new Post<Leader>({
       ...{ redis, clock, log, leaseMs: LEADER_LEASE_MS, isAlone: false, address: () => `c${index}:7020` },
@@ -400,7 +403,7 @@ function packsOf(body: Buffer, key: string): readonly string[] {
 
 /** Operations begin as soon as they may. What schedules need is not simulated. */
 class SimulatedQueues {
-  readonly ticked = new Signal<'started' | 'skipped'>();
+  readonly ticked = new Signal<never>();
   #workers: Workers | null = null;
   readonly #waiting: string[] = [];
   #isOver = false;

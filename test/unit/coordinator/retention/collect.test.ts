@@ -397,6 +397,44 @@ test('over the quota of its user a checkpoint is refused before anything is froz
   expect(cluster.agent('n1').commands('capture')).toHaveLength(2);
 });
 
+test('an account has a quota, too: of all jobs that are put down to it, whoever they belong to', async () => {
+  const accountQuotas = [
+    { account: '*', bytes: 5 },
+    { account: 'physics', bytes: 15 },
+  ];
+  await start({ accountQuotas });
+  await startJob({}, 1);
+  const other = cluster.user(1001);
+  const checkpointed = async (who: User, account: string) => {
+    const { id } = await who.submit({ nodes: ['n1'], account });
+    return who.checkpoint(id);
+  };
+  for (const who of [user, other]) expect((await checkpointed(who, 'physics')).phase).toBe('DONE');
+  const of = async (who: User) =>
+    (await usage(who)).accounts.map(({ account, generations }) => [account, generations]);
+  expect(await of(user)).toEqual([['physics', 1]]);
+  const root = cluster.user(0);
+  expect(await of(root)).toEqual([['physics', 2]]);
+  expect((await usage(root)).accounts).toMatchObject([{ storedBytes: 10, quotaBytes: 15 }]);
+  expect((await checkpointed(user, 'physics')).phase).toBe('DONE');
+  expect((await checkpointed(other, 'physics')).error?.message).toMatch(
+    /^account physics stores 15 bytes of checkpoints, and its quota is 15B$/,
+  );
+  // Those that are not named have a quota each, and what has no account has none.
+  expect((await checkpointed(user, 'biology')).phase).toBe('DONE');
+  expect((await checkpointed(user, 'biology')).error?.message).toMatch(/^account biology stores 5 bytes/);
+  expect((await checkpointed(user, '')).phase).toBe('DONE');
+  await expect(user.submit({ nodes: ['n1'], account: 'a b' })).rejects.toMatchObject({
+    code: 'INVALID_ARGUMENT',
+  });
+  // A sweep measures anew, and puts it down to the same ones.
+  await collect(root);
+  expect((await usage(root)).accounts).toMatchObject([
+    { account: 'biology', generations: 1 },
+    { account: 'physics', generations: 3 },
+  ]);
+});
+
 test('a tick of a schedule that the quota refuses is told among the decisions of its job', async () => {
   await start({ userQuotaBytes: 10 });
   await startJob({}, 1);

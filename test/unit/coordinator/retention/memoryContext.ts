@@ -3,6 +3,7 @@ import type { Redis } from 'ioredis';
 import { Catalog } from '../../../../coordinator/catalog/catalog';
 import type { Clock } from '../../../../coordinator/clock';
 import type { Context } from '../../../../coordinator/context';
+import { Collecting } from '../../../../coordinator/retention/collecting';
 import { UsageTable } from '../../../../coordinator/retention/usage';
 import { JobTable } from '../../../../coordinator/state/jobs';
 import { JobLocks } from '../../../../coordinator/state/locks';
@@ -28,9 +29,16 @@ export async function memoryContext(
     removals: new JobLocks(),
     transfers: new Transfers(),
     usage: new UsageTable(redis),
+    collecting: new Collecting(),
     fleet: { fillingOf: () => [] },
     gathering: { remainingMs: () => 0 },
-    policies: () => ({ restartWaitMs: 0, retention: KEEP_ALL, gcGraceMs, userQuotaBytes: 0 }),
+    policies: () => ({
+      restartWaitMs: 0,
+      retention: KEEP_ALL,
+      gcGraceMs,
+      userQuotaBytes: 0,
+      accountQuotas: [],
+    }),
   };
   return context as unknown as Context;
 }

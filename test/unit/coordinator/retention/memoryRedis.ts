@@ -29,6 +29,19 @@ export class MemoryRedis {
       },
       hdel: async (key: string, ...fields: string[]) =>
         fields.filter((field) => hash(key).delete(field)).length,
+      multi: () => {
+        const steps: (() => Promise<number>)[] = [];
+        const step = {
+          hset: (key: string, field: string, value: string) => {
+            steps.push(() => commands.hset(key, field, value));
+            return step;
+          },
+          // Nobody watches.
+          xadd: () => step,
+          exec: () => Promise.all(steps.map((run) => run())),
+        };
+        return step;
+      },
     };
     return commands as unknown as Redis;
   }
@@ -43,6 +56,7 @@ export function fragile<T extends object>(target: T, fuse: { left: number }): T 
     get(_, name) {
       const member = Reflect.get(target, name, target);
       if (typeof member !== 'function') return member;
+      if (name === 'multi') return () => fragileStep(member.apply(target), burn);
       return (...words: unknown[]) => {
         const call = () => {
           burn();
@@ -53,4 +67,14 @@ export function fragile<T extends object>(target: T, fuse: { left: number }): T 
       };
     },
   });
+}
+
+/** What is done together is done or not. */
+function fragileStep<S extends { exec: () => Promise<unknown> }>(step: S, burn: () => void): S {
+  const { exec } = step;
+  step.exec = async () => {
+    burn();
+    return exec();
+  };
+  return step;
 }

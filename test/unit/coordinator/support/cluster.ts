@@ -280,8 +280,11 @@ export class User {
     throw new Error(`job ${job} ended as ${last.state}: ${last.reason}`);
   }
 
-  async *watch(subject: { $case: 'job' | 'operation'; value: string }): AsyncGenerator<WatchResponse> {
-    const stream = this.client.watch({ subject }, this.metadata);
+  async *watch(
+    subject: { $case: 'job' | 'operation'; value: string },
+    after = '',
+  ): AsyncGenerator<WatchResponse> {
+    const stream = this.client.watch({ subject, after }, this.metadata);
     try {
       for await (const event of stream) yield event as WatchResponse;
     } finally {
