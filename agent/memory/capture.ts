@@ -1,6 +1,7 @@
 /** One attempt at a generation of one tree's memory: rounds while it runs, the hold, and what comes after it. */
 import { createHash } from 'node:crypto';
 import type { EncryptionKeys } from '../../core/encryption/keys';
+import { HoldfastError } from '../../core/errors';
 import { faultPoint } from '../../core/faults';
 import {
   type Capture,
@@ -31,6 +32,8 @@ const THREADS = 2;
 const PAGE_BYTES = 4096;
 /** What the encoders do at least, with the dearest codec. */
 const ENCODE_BYTES_PER_MS = 0.25e6;
+/** The tree is frozen: a store that takes nothing for so long hangs (F1). */
+const HELD_STALL_MS = 5 * 60_000;
 
 export interface CaptureMemory {
   readonly budgetBytes: number;
@@ -48,6 +51,7 @@ export interface CaptureMemory {
   /** Ends the capture early with its reason. */
   readonly signal: AbortSignal;
   readonly onProgress: (doneBytes: number) => void;
+  readonly heldStallMs?: number;
 }
 
 /** Everything is in the store. */
@@ -139,7 +143,7 @@ export class MemoryCapture {
     leftOut: readonly Segment[],
   ): Promise<number> {
     const counts = await this.met(this.capture.freeze(processes, snapshots, leftOut));
-    await this.met(this.capture.readHeld());
+    await this.unlessStalled(() => this.met(this.capture.readHeld()));
     faultPoint('agent.capture.pages');
     this.heldPages = counts.heldPages;
     this.livePages = counts.snapshotPages;
@@ -174,6 +178,24 @@ export class MemoryCapture {
   async close(): Promise<void> {
     this.capture.close();
     await this.uploads.finish().catch(() => {});
+  }
+
+  private async unlessStalled(reading: () => Promise<unknown>): Promise<void> {
+    const { heldStallMs = HELD_STALL_MS } = this.options;
+    const done = () => this.capture.totals().readPages * PAGE_BYTES + this.uploads.bytesStored;
+    let last = done();
+    const look = () => {
+      if (this.uploads.failure !== null) return;
+      const now = done();
+      if (now === last) this.giveUp(stalled(heldStallMs));
+      last = now;
+    };
+    const watch = setInterval(look, heldStallMs);
+    try {
+      await reading();
+    } finally {
+      clearInterval(watch);
+    }
   }
 
   private learn(heldPages: number): void {
@@ -225,5 +247,12 @@ export class MemoryCapture {
     };
   }
 }
+
+const stalled = (ms: number): HoldfastError =>
+  new HoldfastError(
+    'TIMEOUT',
+    `no memory was stored for ${ms / 1000} s while the job was held`,
+    'see that the store takes objects; the job runs on',
+  );
 
 export const sha256 = (body: Uint8Array): string => createHash('sha256').update(body).digest('hex');

@@ -56,6 +56,10 @@ export class PackUploads {
     return this.storedBytes;
   }
 
+  get bytesStored(): number {
+    return this.storedBytes;
+  }
+
   private readonly onAbort = (): void => this.giveUp(this.to.signal.reason);
 
   giveUp(why: unknown): void {

@@ -13,6 +13,7 @@ import { sealObject } from '../../../core/encryption/objects';
 import { encodeManifest, MANIFEST_FORMAT, MANIFEST_VERSION, manifestKey } from '../../../core/manifest';
 import { Manifest, type ObjectRef, TreeImage } from '../../../proto/gen/holdfast/v1/manifest';
 import { DirectoryStore } from '../../../store/directory/driver';
+import { functionsOf } from '../../../store/wrappers';
 import { buildVictim, type Victim } from '../engine/victim';
 
 const MIB = 2 ** 20;
@@ -214,4 +215,30 @@ test('the tree itself comes first, then others as long as their indexes are smal
   ];
   const from = { treeId: 'own', keys: null } as Parameters<typeof treesToLearnFrom>[1];
   expect(treesToLearnFrom(trees, from).map(({ treeId }) => treeId)).toEqual(['own', 'a', 'c']);
+});
+
+test('a store that hangs holds the job no longer than its limit', async () => {
+  const victim = await victimWith(['big 256', 'big']);
+  const memory = newMemory();
+  memory.begin(null, generation(1), undefined);
+  let fail: (error: Error) => void = () => {};
+  const never = new Promise<never>((_, reject) => {
+    fail = reject;
+  });
+  never.catch(() => {});
+  const hanging = { ...functionsOf(store), put: () => never };
+  const { signal } = new AbortController();
+  const attempt = new MemoryCapture(hanging, memory, {
+    ...{ budgetBytes: 64 * MIB, compression: 'none', compressionLevel: 0, nice: 0, keys: null, signal },
+    ...{ uploadRate: new UploadRate(), uploadLimit: new UploadLimit(undefined), onProgress: () => {} },
+    ...{ keyPrefix: 'jobs/hanging', heldStallMs: 300 },
+  });
+  await victim.stop();
+  const held = attempt.hold([{ pid: victim.pid, imagePid: 7 }], [], []);
+  await expect(held).rejects.toMatchObject({
+    code: 'TIMEOUT',
+    message: 'no memory was stored for 0.3 s while the job was held',
+  });
+  fail(new Error('the test is over'));
+  await attempt.close();
 });

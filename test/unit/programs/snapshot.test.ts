@@ -1,6 +1,7 @@
 /** Clones of the processes that CRIU holds: they keep the memory of the hold while the job goes on. */
 import { existsSync, mkdirSync, readdirSync, readFileSync, rmdirSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
+import { Snapshots } from '../../../agent/memory/snapshots';
 import { adoptSnapshot, endSnapshot } from '../../../native';
 import { testUnless } from '../../harness/testUnless';
 import { processState } from '../engine/victim';
@@ -30,6 +31,7 @@ function readSnapshot(file: string): Line[] {
 }
 
 interface Snapshotted {
+  readonly file: string;
   readonly family: Family;
   readonly held: Held;
   readonly lines: Line[];
@@ -46,7 +48,7 @@ async function holdWithSnapshot(): Promise<Snapshotted> {
   ];
   expect(lines.map(({ pid }) => pid).sort()).toEqual(members.sort());
   expect(lines.filter(({ clone }) => clone === 0)).toEqual([]);
-  return { family, held, lines };
+  return { file, family, held, lines };
 }
 
 async function pass(held: Held): Promise<void> {
@@ -104,6 +106,16 @@ test('the clones keep the memory of the hold byte for byte, and the job notices 
   await until(() => lines.every(({ clone }) => !isThere(clone)));
   expect(family.children()).toHaveLength(1);
   expect(await family.ended()).toBe(42);
+});
+
+test('clones of a hold that was given up before anybody took them over are ended, and the job runs on', async () => {
+  const { file, family, held, lines } = await holdWithSnapshot();
+  held.hold.say('fail because');
+  expect(await held.hold.expect('exit')).toMatchObject({ outcome: 'failed' });
+  await family.goesOn();
+  await Snapshots.endUnread(file, (pid) => pid);
+  expect(lines.filter(({ clone }) => isThere(clone))).toEqual([]);
+  await family.goesOn();
 });
 
 const FREEZER = '/sys/fs/cgroup/freezer';
