@@ -46,8 +46,8 @@ async function arm(point: FaultPoint): Promise<void> {
   // It gives its lease back.
   await stack.coordinators.get(old)?.stop('SIGTERM');
   leader = armed;
-  await stack.startCoordinator({}, old);
-  await operations.job(job.id, 'is known to the next leader', () => true);
+  const known = operations.job(job.id, 'is known to the next leader', () => true);
+  await Promise.all([stack.startCoordinator({}, old), known]);
 }
 
 /** It ends by itself, at the armed point. */

@@ -27,8 +27,8 @@ beforeAll(async () => {
 afterEach(() => leftovers.none());
 afterAll(() => stack?.stop());
 
-/** Iterations of the first phase of mpi_late: none but neighbours talk. */
-const NEAR = 100;
+/** Iterations of the phases of mpi_late. In the first one none but neighbours talk. */
+const [NEAR, FAR] = [100, 500];
 
 const compiled = (name: string, compiler: Compiler): string => compileVictim(name, stack.shared, compiler);
 
@@ -102,7 +102,7 @@ describe('Open MPI', () => {
   });
 
   test('partners that talk for the first time after the restart find each other, wherever they move', async () => {
-    const program = [compiled('mpi_late', 'mpicc.openmpi'), String(NEAR), '50'];
+    const program = [compiled('mpi_late', 'mpicc.openmpi'), String(NEAR), String(FAR), '50'];
     const local = [...OPEN_MPI, '-n', '4'];
     const launcher = [...local, '--host', 'node1:2,node2:2', '--mca', 'btl', 'tcp,self'];
     const job = await started('late', launcher, local, program, ['node1', 'node2']);

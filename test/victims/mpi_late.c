@@ -2,7 +2,7 @@
  * An MPI job whose ranks talk to new partners in its second phase: MPI libraries connect on first use, so with a
  * restart in the first phase these connections are opened by the restarted job, to addresses it knew before.
  *
- * usage: mpi_late ITERATIONS PAUSE_MS        (an even number of ranks; each phase has ITERATIONS)
+ * usage: mpi_late NEAR FAR PAUSE_MS        (an even number of ranks; iterations of the two phases)
  * First each rank exchanges with its neighbour (0-1, 2-3, …), then with every other one in turn. Rank 0 prints.
  */
 #include <inttypes.h>
@@ -51,13 +51,13 @@ int main(int argc, char **argv)
 	MPI_Init(&argc, &argv);
 	MPI_Comm_rank(MPI_COMM_WORLD, &rank);
 	MPI_Comm_size(MPI_COMM_WORLD, &ranks);
-	if (argc < 3 || ranks % 2)
+	if (argc < 4 || ranks % 2)
 		MPI_Abort(MPI_COMM_WORLD, 2);
-	long iterations = atol(argv[1]), pause_ms = atol(argv[2]);
+	long near = atol(argv[1]), far = atol(argv[2]), pause_ms = atol(argv[3]);
 
 	for (int i = 0; i < WORDS; i++)
 		values[i] = mix(i + 1000003ULL * rank);
-	for (long iteration = 0; iteration < iterations; iteration++) {
+	for (long iteration = 0; iteration < near; iteration++) {
 		exchange(values, rank ^ 1);
 		if (rank == 0) {
 			printf("near %ld %016" PRIx64 "\n", iteration, checksum(values));
@@ -65,7 +65,7 @@ int main(int argc, char **argv)
 		}
 		pace(pause_ms);
 	}
-	for (long iteration = 0; iteration < iterations; iteration++) {
+	for (long iteration = 0; iteration < far; iteration++) {
 		/* Every pair once before any pair again; a rank without a partner in this round waits for the next. */
 		for (int distance = 1; distance < ranks; distance++)
 			if ((rank ^ distance) < ranks)
