@@ -38,7 +38,7 @@ import { tick } from './schedule/tick';
 import { Fleet } from './sessions/fleet';
 import { returnMs } from './sessions/leases';
 import { Signal } from './signal';
-import { followSlurm } from './slurm/follow';
+import { followSlurm, type SlurmFollower } from './slurm/follow';
 import { SlurmRecords } from './slurm/records';
 import { Counters } from './state/counters';
 import { Decisions } from './state/decisions';
@@ -69,6 +69,8 @@ const CLOSE_TIMEOUT_MS = 5_000;
 
 export class Leader implements Leading {
   readonly serving: Serving;
+  /** null: there is no Slurm. */
+  slurm: SlurmFollower | null = null;
   /** In reverse order. */
   readonly #ends: (() => void)[] = [];
 
@@ -124,8 +126,10 @@ export class Leader implements Leading {
       followSchedules(context),
       followDrains(context),
       startCollecting(context, options.gcIntervalMs),
-      ...(options.slurm ? [followSlurm(context)] : []),
     );
+    if (!options.slurm) return;
+    this.slurm = followSlurm(context);
+    this.#ends.push(this.slurm.stop);
   }
 
   abandon(): void {

@@ -4,12 +4,12 @@ import type { Logger } from 'pino';
 import { invoke } from '../../core/rpc/handlers';
 import { identityMetadata } from '../../core/rpc/identity';
 import type { Peer } from '../../core/rpc/localSocket';
+import { serveHooks } from '../../core/slurm/hooks';
+import { isOfNode, isOfStep, isOfTask } from '../../core/slurm/message';
 import type { CoordinatorServiceClient } from '../../proto/gen/holdfast/v1/coordinator';
 import type { Tree } from '../trees';
 import { discover } from './discovery/discover';
 import { watchTasks } from './discovery/watch';
-import { serveHooks } from './hooks';
-import { isOfStep } from './message';
 import { SlurmReports } from './reports';
 import { taskStart, trackTask } from './tasks';
 import { Tracker } from './tracker';
@@ -56,6 +56,8 @@ export async function openSlurm(parts: SlurmParts): Promise<SlurmService> {
   const hooks = await serveHooks({
     socketPath: join(runDirectory, 'hooks.sock'),
     ...{ peerCredentials, log },
+    // Root's speak for the node; a task's speak for their user.
+    mayTell: (message, { uid }) => isOfTask(message) || (uid === 0 && isOfNode(message)),
     heard: (message, peer) => {
       reports.heard(message);
       if (message.event !== 'task-prolog' || !isOfStep(message) || message.taskPid === 0) return '';

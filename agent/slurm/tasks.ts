@@ -6,10 +6,10 @@ import { readFileSync, readlinkSync } from 'node:fs';
 import { basename } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
 import type { Peer } from '../../core/rpc/localSocket';
+import type { HookMessage } from '../../core/slurm/message';
 import { parseSlurmOptions, type SlurmOptions } from '../../core/slurm/options';
 import { processStat } from '../proc/stat';
 import { startTicksOf } from '../trees';
-import type { HookMessage } from './message';
 import type { Tracker } from './tracker';
 
 /** How long Slurm may take from its hook to the task's own program. */
@@ -23,8 +23,8 @@ export interface TaskStart {
 }
 
 /** What is said when a task begins. Pure. */
-export function taskStart({ jobId, options }: HookMessage): TaskStart {
-  if (options === '') return { options: null, lines: '' };
+export function taskStart({ jobId, options, own }: HookMessage): TaskStart {
+  if (options === '' || own !== '') return { options: null, lines: '' };
   try {
     const parsed = parseSlurmOptions(options);
     if (parsed.every === undefined) return { options: null, lines: '' };

@@ -72,5 +72,5 @@ export function slurmTask(
   key: string,
   requeue: boolean,
 ): SlurmTask {
-  return { cluster, jobId, restartCount, key, requeue, supersededBy: '', attempt: randomUUID() };
+  return { cluster, jobId, restartCount, key, requeue, supersededBy: '', ended: '', attempt: randomUUID() };
 }

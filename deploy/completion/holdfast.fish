@@ -331,7 +331,7 @@ complete -c holdfast -n '__fish_seen_subcommand_from coordinator' -l operators -
 complete -c holdfast -n '__fish_seen_subcommand_from coordinator' -l ckpt-unpriv-allowed -x -a '0 1 2' -d 'users may: 0 nothing, 1 checkpoint, 2 restart, too (default: 2)'
 complete -c holdfast -n '__fish_seen_subcommand_from coordinator' -l user-rate -x -d 'calls of one user in a second at most (default: 100; 0: no limit)'
 complete -c holdfast -n '__fish_seen_subcommand_from coordinator' -l user-operations -x -d 'open operations of one user at most (default: 100; 0: no limit)'
-complete -c holdfast -n '__fish_seen_subcommand_from coordinator' -l slurm -d 'drain nodes as Slurm does; needs scontrol (default: false)'
+complete -c holdfast -n '__fish_seen_subcommand_from coordinator' -l slurm -d 'follow what Slurm does with nodes and jobs; needs scontrol and squeue (default: false)'
 complete -c holdfast -n '__fish_seen_subcommand_from coordinator' -l log-level -x -d 'trace, debug, info, warn or error'
 complete -c holdfast -n '__fish_seen_subcommand_from coordinator' -l config -x -a '(__fish_complete_path)' -d 'configuration file (default: /etc/holdfast/holdfast.yaml, if it is there)'
 complete -c holdfast -n '__fish_seen_subcommand_from coordinator' -l json -d 'machine-readable output'

@@ -303,12 +303,12 @@ export interface ChangeDeadlineResponse {
   _unknownFields?: { [key: number]: Uint8Array[] } | undefined;
 }
 
-/** One run of a Slurm job on one node. */
+/** One run of a Slurm job on one node, or as a whole. */
 export interface SlurmRecord {
   cluster: string;
   jobId: number;
   restartCount: number;
-  /** Holdfast's name */
+  /** Holdfast's name; empty: told by slurmctld, of the whole job */
   node: string;
   uid: number;
   user: string;
