@@ -1,6 +1,6 @@
 /** Asks Slurm about our jobs, and does what follows. */
 import { toHoldfastError } from '../../core/errors';
-import { scontrol, squeue } from '../../core/slurm/scontrol';
+import { scontrol, slurmJobState, squeue } from '../../core/slurm/scontrol';
 import type { Context } from '../context';
 import { isOpen, planSlurm, type SlurmStep } from './plan';
 import { isUnknownJob, parseQueue, type Queue, queueArguments } from './queue';
@@ -32,7 +32,9 @@ async function take(context: Context, step: SlurmStep): Promise<void> {
   switch (step.kind) {
     case 'begin':
       try {
-        await scontrol(['update', `JobId=${step.jobId}`, 'StartTime=now']);
+        // The number alone may be that of a whole array.
+        const { name } = await slurmJobState(step.jobId);
+        await scontrol(['update', `JobId=${name}`, 'StartTime=now']);
       } catch (err) {
         log.warn({ slurmJob: step.jobId, err }, 'a requeued Slurm job begins only when Slurm thinks so');
         return;
