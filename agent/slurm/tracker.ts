@@ -1,6 +1,6 @@
 /** Has processes of Slurm's tasks tracked, each once: the TaskProlog and discovery may both come upon one. */
 import type { Logger } from 'pino';
-import { ERRORS, toHoldfastError } from '../../core/errors';
+import { toHoldfastError } from '../../core/errors';
 import { KEEP_ALL } from '../../core/retention';
 import { taskName } from '../../core/slurm/names';
 import type { SlurmOptions } from '../../core/slurm/options';
@@ -51,7 +51,7 @@ export class Tracker {
       const job = await track(trackRequest(node, process, options), process.uid, process.gid);
       log.info({ slurmJob, pid, job }, 'task of a plain step is tracked');
     } catch (err) {
-      if (ERRORS[toHoldfastError(err).code].retryable) this.#tried.delete(key);
+      if (toHoldfastError(err).kind.retryable) this.#tried.delete(key);
       log.warn({ err, slurmJob, pid }, 'a task is not tracked');
     }
   }
