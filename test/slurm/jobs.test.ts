@@ -197,11 +197,7 @@ test('a job that is cancelled while it waits, and no coordinator is there, is ov
   // What was kept until its end goes: nobody needs it.
   await until('its retention', async () => {
     await stack.json('node3', ['gc', id]);
-    const { checkpoints } = await stack.json<{ checkpoints: unknown[] }>('node3', [
-      'checkpoints',
-      '--job',
-      id,
-    ]);
+    const { checkpoints } = await stack.json<{ checkpoints: unknown[] }>('node3', ['checkpoints', id]);
     return checkpoints.length === 0 ? true : null;
   });
   script.release();
