@@ -12,12 +12,14 @@ import { viewSlurmRecord } from '../output/views';
 import { checkSite, type SiteFinding } from '../slurm/site/checks';
 import { DEFAULT_DIRECTORY, installedHooks, installFiles } from '../slurm/site/files';
 import { parsePath } from '../values';
+import { addSlurmTasks } from './slurm-tasks';
 
 const HELP = `
 Examples:
   holdfast slurm install --to /usr/lib/holdfast/slurm
   holdfast slurm check
   holdfast slurm jobs
+  holdfast slurm track 12 --every 10m
 
 Exit codes:
   see the subcommands`;
@@ -145,9 +147,7 @@ export function addSlurm(program: Command): void {
   const slurm = program
     .command('slurm')
     .summary('set up and look at Slurm')
-    .description(
-      'Sets a site up for Slurm, checks its configuration, and lists Slurm jobs that the nodes know.',
-    )
+    .description('Sets a site up for Slurm, checks its configuration, and finds Slurm jobs on the nodes.')
     .addHelpText('after', HELP);
   const checking = slurm
     .command('check')
@@ -170,4 +170,5 @@ export function addSlurm(program: Command): void {
     .description('Lists Slurm jobs by node, with why one ran untracked.')
     .addHelpText('after', JOBS_HELP);
   addSocket(addJson(listing)).action(jobs);
+  addSlurmTasks(slurm);
 }

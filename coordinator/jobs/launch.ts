@@ -40,12 +40,13 @@ export async function trackProcess(
   if (pid < 1)
     throw new HoldfastError('INVALID_ARGUMENT', `pid ${request.pid} names no process on node ${node}`);
   const actsForAll = hasRole(caller, RULES.trackProcess.others);
-  const { adaptive, intervalMs, name, retention } = request;
+  const { adaptive, intervalMs, name, retention, startTicks } = request;
   const owner = { uid: caller.uid, gid: caller.gid };
   const wishes = { name, adaptive, intervalMs, retention };
   const spec = checkWishes(JobSpec.fromPartial({ ...owner, ...wishes, nodes: [node] }));
   const job = await createJob(context, node, spec, true);
-  const value = { treeId: MAIN, pid, callerUid: actsForAll ? 0 : caller.uid, incarnation: job.incarnation };
+  const callerUid = actsForAll ? 0 : caller.uid;
+  const value = { treeId: MAIN, pid, callerUid, startTicks, incarnation: job.incarnation };
   return begin(context, job, async (target, scope) => {
     const options = { timeoutMs: TIMEOUTS_MS.launch };
     const started = await context.fleet.command(target, { $case: 'adopt', value }, scope, options);

@@ -23,6 +23,8 @@ const schema = z.object({
   nodeList: text,
   restartCount: number.default(0),
   taskPid: number.default(0),
+  /** Of the task in its step. */
+  procId: number.default(0),
   /** Of srun's steps; Slurm gives the others none, or one of its highest numbers. */
   stepId: number.optional(),
   options: text,

@@ -7,6 +7,8 @@ const TIMEOUT_MS = 10_000;
 const MAX_OUTPUT_BYTES = 64 << 20;
 
 export interface SlurmJobState {
+  /** Which scontrol takes for this one and no other: the last task of an array has the number of the whole. */
+  readonly name: string;
   /** "RUNNING", "COMPLETING" … */
   readonly state: string;
   /** Unix time; 0: none. */
@@ -21,11 +23,16 @@ export interface SlurmJobState {
   readonly outputPath: string;
 }
 
-/** @param text of `scontrol show job -o`; times in it are of this machine's time zone */
-export function parseJob(text: string): SlurmJobState {
-  const field = (name: string): string => new RegExp(`(?:^|\\s)${name}=(\\S*)`).exec(text)?.[1] ?? '';
+/**
+ * @param text of `scontrol show job -o`, which shows all of an array or heterogeneous job; times in it are of this machine's time zone
+ */
+export function parseJob(text: string, jobId: number): SlurmJobState {
+  const line = text.split('\n').find((one) => one.startsWith(`JobId=${jobId} `)) ?? '';
+  const field = (name: string): string => new RegExp(`(?:^|\\s)${name}=(\\S*)`).exec(line)?.[1] ?? '';
   const time = (name: string): number => Date.parse(field(name)) || 0;
+  const task = field('ArrayTaskId');
   return {
+    name: /^\d+$/.test(task) ? `${field('ArrayJobId')}_${task}` : String(jobId),
     state: field('JobState'),
     endMs: time('EndTime'),
     isPreempted: time('PreemptTime') > 0,
@@ -63,7 +70,7 @@ function run(program: string, args: readonly string[], as: As = {}): Promise<str
 }
 
 export const slurmJobState = async (jobId: number, as: As = {}): Promise<SlurmJobState> =>
-  parseJob(await scontrol(['show', 'job', '-o', String(jobId)], as));
+  parseJob(await scontrol(['show', 'job', '-o', String(jobId)], as), jobId);
 
 /** "n[1-3]" → n1, n2, n3 */
 export async function hostNames(nodeList: string): Promise<string[]> {
