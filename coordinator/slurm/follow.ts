@@ -32,7 +32,7 @@ export function followSlurm(context: Context): SlurmFollower {
   let isStopped = false;
   let cancelSoon = () => {};
   const ask = async (): Promise<void> => {
-    site ??= siteOf(parseConfiguration(await scontrol(['show', 'config'])));
+    site ??= siteOf(parseConfiguration(await scontrol(['show', 'config'])), process.getuid?.() ?? 0);
     await followNodes(context, await scontrol(['show', 'node', '--oneliner']));
     const isBusy = await followJobs(context, site);
     cancelSoon();

@@ -50,7 +50,7 @@ export function planSlurm(jobs: readonly Job[], queue: Queue, site: SlurmSite, n
     const reason = `${slurmJob({ jobId })} was requeued: it begins now, not in ${waitS} s`;
     return [{ kind: 'begin', jobId, name, jobs: ours.map(({ id }) => id), reason }];
   });
-  return [...begins, ...jobs.flatMap((job) => stepOf(job, queue.get(jobIdOf(job)), nowMs) ?? [])];
+  return [...begins, ...jobs.flatMap((job) => stepOf(job, queue.get(jobIdOf(job)), site, nowMs) ?? [])];
 }
 
 const jobIdOf = ({ spec }: Job): number => spec?.slurm?.jobId ?? 0;
@@ -65,7 +65,13 @@ function waitsForNothing(
   return isWaiting && Math.abs(eligibleMs - submittedMs - requeueWaitMs) <= TOLERANCE_MS;
 }
 
-function stepOf(job: Job, queued: QueuedJob | undefined, nowMs: number): SlurmStep | null {
+function stepOf(
+  job: Job,
+  queued: QueuedJob | undefined,
+  { tellsAll }: SlurmSite,
+  nowMs: number,
+): SlurmStep | null {
+  if (queued === undefined && !tellsAll) return null;
   const end = queued === undefined ? UNKNOWN : queued.state;
   if (job.state === JobState.RUNNING && end === 'RUNNING' && (queued?.preemptedMs ?? 0) > 0)
     return { kind: 'stop', job, reason: `${slurmJob({ jobId: jobIdOf(job) })} is to make room for another` };

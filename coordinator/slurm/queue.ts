@@ -35,7 +35,8 @@ const MAX_NAMED = 10_000;
 export function queueArguments(jobIds: readonly number[]): string[] {
   const format = FIELDS.map((field) => `${field}:${WIDTH}|`).join(',');
   const named = jobIds.length > MAX_NAMED ? [] : [`--jobs=${jobIds.join(',')}`];
-  return ['--noheader', '--states=all', '--array', ...named, `--Format=${format}`];
+  const all = ['--all', '--local', '--states=all', '--array'];
+  return ['--noheader', ...all, ...named, `--Format=${format}`];
 }
 
 /** @param text times in it are of this machine's time zone */

@@ -86,7 +86,9 @@ test('MPI on two nodes, one of them dies: the two that are left go on', async ()
   await script.goesOn();
   expect(await script.end('COMPLETED')).toMatchObject({ ExitCode: '0:0', Restarts: '1' });
   const alone = ['mpirun.openmpi', '-n', '4', ...launcher, ...program];
-  expect(readText(script.output)).toBe(await outputOf(alone));
+  // Open MPI's launcher may lose a race against what it has started, and say so; it means nothing.
+  const printed = readText(script.output).replace(/^.*plm:rsh: Warning: setpgid\(.*\n/m, '');
+  expect(printed).toBe(await outputOf(alone));
   expect(await slurm.runs(script.id)).toEqual([
     { state: 'NODE_FAIL', exitCode: '0:0', nodes: 'node[1-2]' },
     { state: 'COMPLETED', exitCode: '0:0', nodes: 'node[1,3]' },
@@ -197,11 +199,7 @@ test('a job that is cancelled while it waits, and no coordinator is there, is ov
   // What was kept until its end goes: nobody needs it.
   await until('its retention', async () => {
     await stack.json('node3', ['gc', id]);
-    const { checkpoints } = await stack.json<{ checkpoints: unknown[] }>('node3', [
-      'checkpoints',
-      '--job',
-      id,
-    ]);
+    const { checkpoints } = await stack.json<{ checkpoints: unknown[] }>('node3', ['checkpoints', id]);
     return checkpoints.length === 0 ? true : null;
   });
   script.release();

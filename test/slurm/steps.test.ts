@@ -79,3 +79,14 @@ test('a task that is `holdfast run` itself is not told what is not so', async ()
   expect(text).toMatch(/^holdfast: job \S+ submitted/m);
   expect(text).not.toContain('as far as possible');
 });
+
+test('srun under Holdfast is refused with the line to use, and a rank of pmix is told before it starts', async () => {
+  const series = `${compileVictim('series', stack.shared)} 1 20 0`;
+  const script = `holdfast run -- srun --mpi=pmix -n 2 ${series}; echo ended $?; srun --mpi=pmix holdfast run -- ${series}`;
+  const id = await slurm.submit(script, ['--ntasks=2', '--job-name=pmix']);
+  await slurm.jobIn(id, ['COMPLETED', 'FAILED']);
+  const text = readText(join(slurm.home, `pmix-${id}.out`));
+  expect(text).toContain(`use \`holdfast mpirun -n 2 ${series}\``);
+  expect(text).toContain('ended 2\n');
+  expect(text.split('a rank of `srun --mpi=pmix` cannot be restarted')).toHaveLength(3);
+});

@@ -6,7 +6,7 @@ import { parseConfiguration } from '../../../core/slurm/configuration';
 import { Job, JobState } from '../../../proto/gen/holdfast/v1/coordinator';
 
 const NOW = Date.parse('2026-11-28T22:00:00');
-const SITE = { cluster: 'sim', uid: 64030, requeueWaitMs: 121_000 };
+const SITE = { cluster: 'sim', uid: 64030, requeueWaitMs: 121_000, tellsAll: true };
 
 const line = (...fields: (string | number)[]): string =>
   fields.map((field) => `${String(field).padEnd(40)}|`).join('');
@@ -37,8 +37,16 @@ const steps = (state: JobState, text: string) => planSlurm([job(state)], parseQu
 
 test('the site, as scontrol show config says it', () => {
   const text = 'AuthInfo  = cred_expire=60\nClusterName = sim\nSlurmUser               = slurm(64030)\n';
-  expect(siteOf(parseConfiguration(text))).toEqual({ cluster: 'sim', uid: 64030, requeueWaitMs: 61_000 });
-  expect(siteOf(parseConfiguration(''))).toMatchObject({ requeueWaitMs: 121_000 });
+  const found = (more: string, uid: number) => siteOf(parseConfiguration(text + more), uid);
+  expect(found('', 1)).toEqual({ cluster: 'sim', uid: 64030, requeueWaitMs: 61_000, tellsAll: true });
+  expect(siteOf(parseConfiguration(''), 0)).toMatchObject({ requeueWaitMs: 121_000 });
+  const isPrivate = 'PrivateData = accounts,jobs\n';
+  expect([1, 0, 64030].map((uid) => found(isPrivate, uid).tellsAll)).toEqual([false, true, true]);
+});
+
+test('whom Slurm does not tell of others, an unknown job says nothing', () => {
+  const site = { ...SITE, tellsAll: false };
+  expect(planSlurm([job(JobState.RUNNING), job(JobState.STOPPED)], new Map(), site, NOW)).toEqual([]);
 });
 
 test('one question names all jobs, until there are too many to name', () => {
