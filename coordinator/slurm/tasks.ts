@@ -39,10 +39,19 @@ export async function listSlurmTasks(
     silent.push({ node: name, reason: `node ${name} is not connected` });
   const found = await Promise.all(nodes.filter(({ alive }) => alive).map(({ name }) => ask(name)));
   return {
-    processes: found.flat().filter(({ uid }) => mayAct(caller, 'listSlurmTasks', uid)),
+    processes: found
+      .flat()
+      .filter(({ uid }) => mayAct(caller, 'listSlurmTasks', uid))
+      .sort(inOrder),
     silent: silent.sort((a, b) => (a.node < b.node ? -1 : 1)),
   };
 }
+
+const inOrder = (a: SlurmProcess, b: SlurmProcess): number =>
+  a.jobId - b.jobId ||
+  a.step.localeCompare(b.step, 'en', { numeric: true }) ||
+  a.task - b.task ||
+  a.node.localeCompare(b.node, 'en', { numeric: true });
 
 function clipped(process: SlurmProcess): SlurmProcess {
   const { command, job, jobIdFrom, name, refusal, step } = process;
