@@ -30,7 +30,7 @@ const jobs = async (): Promise<JobView[]> =>
 
 test('each task of a step is checkpointed while it runs, and ends as if nothing had been', async () => {
   const series = compileVictim('series', stack.shared);
-  const id = await slurm.submit(`srun -n2 ${series} 8 200 50 1 0; echo ended $?`, [
+  const id = await slurm.submit(`srun -n2 ${series} 8 400 50 1 0; echo ended $?`, [
     '--holdfast=interval=2s,keep=2',
     '--ntasks=2',
     '--job-name=steps',
