@@ -15,6 +15,7 @@ import { followDrains } from './drain/follow';
 import { followFailures } from './failures/follow';
 import { FailureTally } from './failures/tally';
 import { Gathering } from './jobs/gathering';
+import { Launches } from './jobs/launches';
 import { recoverJobs } from './jobs/recovery';
 import { fencedRedis } from './leadership/fence';
 import type { Leading } from './leadership/post';
@@ -37,7 +38,7 @@ import { tick } from './schedule/tick';
 import { Fleet } from './sessions/fleet';
 import { returnMs } from './sessions/leases';
 import { Signal } from './signal';
-import { followSlurm } from './slurm/follow';
+import { followSlurm, type SlurmFollower } from './slurm/follow';
 import { SlurmRecords } from './slurm/records';
 import { Counters } from './state/counters';
 import { Decisions } from './state/decisions';
@@ -68,6 +69,8 @@ const CLOSE_TIMEOUT_MS = 5_000;
 
 export class Leader implements Leading {
   readonly serving: Serving;
+  /** null: there is no Slurm. */
+  slurm: SlurmFollower | null = null;
   /** In reverse order. */
   readonly #ends: (() => void)[] = [];
 
@@ -123,8 +126,10 @@ export class Leader implements Leading {
       followSchedules(context),
       followDrains(context),
       startCollecting(context, options.gcIntervalMs),
-      ...(options.slurm ? [followSlurm(context)] : []),
     );
+    if (!options.slurm) return;
+    this.slurm = followSlurm(context);
+    this.#ends.push(this.slurm.stop);
   }
 
   abandon(): void {
@@ -179,7 +184,7 @@ async function buildContext(site: Site, term: Term, store: Context['store']): Pr
     transfers: new Transfers(),
     gathering,
     policies,
-    launching: new Set(),
+    launches: new Launches(),
     usage: new UsageTable(redis),
   };
 }

@@ -21,6 +21,7 @@ import { Queues } from './queues/queues';
 import { openRedis } from './redis/open';
 import { reloaded } from './reload';
 import { listen, openCertificates } from './server';
+import { serveControllerHooks } from './slurm/hooks';
 import { Telemetry } from './telemetry/telemetry';
 import { systemUsers, type UserDatabase } from './users/database';
 import { Roles } from './users/roles';
@@ -117,6 +118,11 @@ export async function startCoordinator(
     ],
     onError: (err) => log.warn({ err }, 'local connection refused'),
   });
+  const { toolsSocket } = options;
+  const { peerCredentials } = parts;
+  const slurmHooks = options.slurm
+    ? await serveControllerHooks({ toolsSocket, peerCredentials, log, leading: () => post.leading })
+    : null;
   telemetry.setReady(true);
   void guard.roles.warnOfUnknown();
   log.info(
@@ -152,6 +158,7 @@ export async function startCoordinator(
       telemetry.setReady(false);
       const { leading } = post;
       await leading?.close();
+      await slurmHooks?.close();
       await tools.close();
       server.close();
       certificateWatch?.close();

@@ -71,7 +71,7 @@ const schema = z
     gcIntervalMs: z.number().int().min(1_000).default(3_600_000),
     /** Stored bytes of one user; 0: no limit. */
     userQuotaBytes: count.default(0),
-    /** Slurm's drained nodes are drained here, too. */
+    /** Slurm is asked what it does with nodes and jobs. */
     slurm: z.boolean().default(false),
     /** A file of JSON lines; absent: lines of the ordinary log. */
     auditLog: absolute.optional(),

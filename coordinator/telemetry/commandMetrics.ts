@@ -1,5 +1,6 @@
 /** Commands to the nodes, and nodes that stopped answering. */
 import { Counter, Histogram, type Registry } from 'prom-client';
+import { attempt } from '../../core/telemetry/attempt';
 import { SHORT_SECONDS } from '../../core/telemetry/buckets';
 import type { Context } from '../context';
 import { outcomeCode } from '../sessions/commands';
@@ -26,7 +27,7 @@ export function observeCommands(
   return [
     observe(fleet.commanding, log, ({ command, outcome }) => {
       const measured = seconds.startTimer({ command: command.body?.$case ?? '' });
-      outcome.then((result) => measured({ outcome: outcomeCode(result) ?? 'ok' }));
+      outcome.then((result) => attempt(() => measured({ outcome: outcomeCode(result) ?? 'ok' })));
     }),
     observe(fleet.lost, log, () => lost.inc()),
   ];

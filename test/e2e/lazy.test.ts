@@ -59,7 +59,7 @@ test.each(JOBS)('%s', async (title, command, exitCode) => {
     const tail = readText(tails(output).at(-1) ?? '');
     expectSurvival(stack, ended, output, expected);
     expect(ended.stdout).toBe(expected.stdout.slice(before.length - tail.length));
-    expect(stack.logs(60)).toContain('all memory of the tree is there');
+    expect(stack.logs(60)).toContain('lazy restart over');
   }
 });
 

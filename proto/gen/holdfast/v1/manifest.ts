@@ -369,6 +369,11 @@ export interface SlurmTask {
    * the same answer.
    */
   attempt: string;
+  /**
+   * How Slurm has ended the job for good ("CANCELLED", "UNKNOWN" …); empty: not
+   * that anybody knows.
+   */
+  ended: string;
   _unknownFields?: { [key: number]: Uint8Array[] } | undefined;
 }
 
@@ -3124,6 +3129,7 @@ function createBaseSlurmTask(): SlurmTask {
     requeue: false,
     supersededBy: "",
     attempt: "",
+    ended: "",
     _unknownFields: {},
   };
 }
@@ -3150,6 +3156,9 @@ export const SlurmTask: MessageFns<SlurmTask> = {
     }
     if (message.attempt !== "") {
       writer.uint32(58).string(message.attempt);
+    }
+    if (message.ended !== "") {
+      writer.uint32(66).string(message.ended);
     }
     if (message._unknownFields !== undefined) {
       for (const [key, values] of globalThis.Object.entries(message._unknownFields)) {
@@ -3231,6 +3240,14 @@ export const SlurmTask: MessageFns<SlurmTask> = {
             message.attempt = reader.string();
             continue;
           }
+          case 8: {
+            if (tag !== 66) {
+              break;
+            }
+
+            message.ended = reader.string();
+            continue;
+          }
         }
         if ((tag & 7) === 4 || tag === 0) {
           break;
@@ -3272,6 +3289,7 @@ export const SlurmTask: MessageFns<SlurmTask> = {
         ? globalThis.String(object.superseded_by)
         : "",
       attempt: isSet(object.attempt) ? globalThis.String(object.attempt) : "",
+      ended: isSet(object.ended) ? globalThis.String(object.ended) : "",
     };
   },
 
@@ -3298,6 +3316,9 @@ export const SlurmTask: MessageFns<SlurmTask> = {
     if (message.attempt !== "") {
       obj.attempt = message.attempt;
     }
+    if (message.ended !== "") {
+      obj.ended = message.ended;
+    }
     return obj;
   },
 
@@ -3313,6 +3334,7 @@ export const SlurmTask: MessageFns<SlurmTask> = {
     message.requeue = object.requeue ?? false;
     message.supersededBy = object.supersededBy ?? "";
     message.attempt = object.attempt ?? "";
+    message.ended = object.ended ?? "";
     return message;
   },
 };
