@@ -100,6 +100,9 @@ export async function launch(context: AgentContext, job: string, request: Launch
 /** Takes over a running process; only its owner and root may ask. */
 export function adopt(context: AgentContext, job: string, request: Adopt): TreeStarted {
   const rootStart = startTicksOf(request.pid);
+  // D3
+  if (request.startTicks !== 0 && request.startTicks !== rootStart)
+    throw new HoldfastError('NOT_FOUND', `process ${request.pid} has ended, and another one has its pid`);
   const identity = processIdentity(request.pid);
   if (identity === null)
     throw new HoldfastError('NOT_FOUND', `there is no process ${request.pid} on this node`);

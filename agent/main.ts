@@ -174,7 +174,7 @@ export async function startAgent(input: AgentOptionsInput): Promise<Agent> {
   });
   const slurm = await openSlurm({
     ...{ node: options.node, runDirectory: options.runDirectory },
-    ...{ client: () => coordinators.users, peerCredentials, log },
+    ...{ client: () => coordinators.users, peerCredentials, log, trees: () => trees.all() },
   });
   connection.open();
   trees.watch((end) => {

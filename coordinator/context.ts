@@ -9,6 +9,7 @@ import type { Clock } from './clock';
 import type { EventLog } from './events/log';
 import type { FailureTally } from './failures/tally';
 import type { Gathering } from './jobs/gathering';
+import type { Launches } from './jobs/launches';
 import type { Gate } from './operations/gate';
 import type { RunningOperations } from './operations/running';
 import type { Policies } from './policies';
@@ -56,8 +57,8 @@ export interface Context {
   readonly gathering: Gathering;
   /** As of now. */
   readonly policies: () => Policies;
-  /** JOB/TREE of launches that wait for their answer: not missing yet when a node does not name them. */
-  readonly launching: Set<string>;
+  /** What they start is not missing yet when a node does not name it. */
+  readonly launches: Launches;
   readonly usage: UsageTable;
   readonly collecting: Collecting;
   readonly roles: Roles;

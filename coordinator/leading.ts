@@ -18,6 +18,7 @@ import type { EventLog } from './events/log';
 import { followFailures } from './failures/follow';
 import { FailureTally } from './failures/tally';
 import { Gathering } from './jobs/gathering';
+import { Launches } from './jobs/launches';
 import { recoverJobs } from './jobs/recovery';
 import { fencedRedis } from './leadership/fence';
 import type { Leading } from './leadership/post';
@@ -41,7 +42,7 @@ import { tick } from './schedule/tick';
 import { Fleet } from './sessions/fleet';
 import { returnMs } from './sessions/leases';
 import { Signal } from './signal';
-import { followSlurm } from './slurm/follow';
+import { followSlurm, type SlurmFollower } from './slurm/follow';
 import { SlurmRecords } from './slurm/records';
 import { Counters } from './state/counters';
 import { Decisions } from './state/decisions';
@@ -75,6 +76,8 @@ const CLOSE_TIMEOUT_MS = 5_000;
 
 export class Leader implements Leading {
   readonly serving: Serving;
+  /** null: there is no Slurm. */
+  slurm: SlurmFollower | null = null;
   /** In reverse order. */
   readonly #ends: (() => void)[] = [];
 
@@ -130,8 +133,10 @@ export class Leader implements Leading {
       followSchedules(context),
       followDrains(context),
       startCollecting(context, options.gcIntervalMs),
-      ...(options.slurm ? [followSlurm(context)] : []),
     );
+    if (!options.slurm) return;
+    this.slurm = followSlurm(context);
+    this.#ends.push(this.slurm.stop);
   }
 
   abandon(): void {
@@ -189,7 +194,7 @@ async function buildContext(site: Site, term: Term, store: Context['store']): Pr
     transfers: new Transfers(),
     gathering,
     policies,
-    launching: new Set(),
+    launches: new Launches(),
     usage: new UsageTable(redis),
     collecting: new Collecting(),
   };
@@ -207,13 +212,13 @@ async function awaitedNodes({ jobs, operations, redis }: Context): Promise<Node[
   return (await loadNodes(redis)).filter(({ name, alive }) => alive || needed.has(name));
 }
 
-/** Resolves with the work, or when the time is over. */
-async function atMost(clock: Clock, ms: number, work: Promise<void>): Promise<void> {
+/** Until it is done, or the time is over. */
+async function atMost(clock: Clock, timeoutMs: number, work: Promise<void>): Promise<void> {
   let cancel = () => {};
-  const over = new Promise<void>((resolve) => {
-    cancel = clock.after(ms, resolve);
+  const late = new Promise<void>((resolve) => {
+    cancel = clock.after(timeoutMs, resolve);
   });
-  await Promise.race([work, over]).finally(() => cancel());
+  await Promise.race([work, late]).finally(() => cancel());
 }
 
 /** Until nothing is at work, or the time is over: agents thaw what they hold when their lease ends (F1). */

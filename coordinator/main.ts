@@ -22,6 +22,7 @@ import { Queues } from './queues/queues';
 import { openRedis } from './redis/open';
 import { reloaded } from './reload';
 import { listen, openCertificates } from './server';
+import { serveControllerHooks } from './slurm/hooks';
 import { Telemetry } from './telemetry/telemetry';
 import { systemUsers, type UserDatabase } from './users/database';
 import { Roles } from './users/roles';
@@ -124,6 +125,11 @@ export async function startCoordinator(
     ],
     onError: (err) => log.warn({ err }, 'local connection refused'),
   });
+  const { toolsSocket } = options;
+  const { peerCredentials } = parts;
+  const slurmHooks = options.slurm
+    ? await serveControllerHooks({ toolsSocket, peerCredentials, log, leading: () => post.leading })
+    : null;
   telemetry.setReady(true);
   void guard.roles.warnOfUnknown();
   log.info(
@@ -160,6 +166,7 @@ export async function startCoordinator(
       post.retire();
       const { leading } = post;
       await leading?.close();
+      await slurmHooks?.close();
       await tools.close();
       server.close();
       certificateWatch?.close();

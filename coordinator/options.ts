@@ -83,7 +83,7 @@ const schema = z
         }),
       )
       .default([]),
-    /** Slurm's drained nodes are drained here, too. */
+    /** Slurm is asked what it does with nodes and jobs. */
     slurm: z.boolean().default(false),
     /** A file of JSON lines; absent: lines of the ordinary log. */
     auditLog: absolute.optional(),

@@ -18,6 +18,7 @@ export const TIMEOUTS_MS = {
   resume: 2 * MINUTE_MS,
   abort: 2 * MINUTE_MS,
   kill: MINUTE_MS,
+  discoverSlurm: 10 * SECOND_MS,
   /** Between an agent's connection and its Register. */
   register: 10 * SECOND_MS,
   /** Between two attempts to resolve a commit whose outcome is unknown. */

@@ -1,5 +1,6 @@
 /** A store whose requests are seen from outside: one observer for each request, which is told of its end. */
 import { type HoldfastError, toHoldfastError } from '../core/errors';
+import { attempt } from '../core/telemetry/attempt';
 import type { ObjectStore } from './contract';
 import { functionsOf } from './wrappers';
 
@@ -18,14 +19,6 @@ function harmless(observer: StoreObserver): StoreObserver {
     const end = attempt(() => observer(request, key)) ?? unseen;
     return (error, bytes) => attempt(() => end(error, bytes));
   };
-}
-
-function attempt<T>(step: () => T): T | undefined {
-  try {
-    return step();
-  } catch {
-    return undefined;
-  }
 }
 
 export function withObservers(store: ObjectStore, observers: readonly StoreObserver[]): ObjectStore {

@@ -1,5 +1,5 @@
 /** Capture of one tree: memory while it runs, hollow dump to the gate, the rest while it is frozen, images afterwards. */
-import { createReadStream, mkdirSync, readFileSync } from 'node:fs';
+import { createReadStream, existsSync, mkdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { addAbortSignal, type Readable } from 'node:stream';
 import type { EncryptionKeys } from '../../core/encryption/keys';
@@ -39,6 +39,9 @@ import { imagePid, type Tree } from '../trees';
 
 /** Objects of a stream: few and large, but each small enough to be held in memory. */
 const SEGMENT_BYTES = 16 << 20;
+
+/** CRIU that takes longer to stop and dump a tree without its memory hangs: seconds are much. */
+const GATE_MS = 2 * 60_000;
 
 /** Everything that can be asked of the tree only while it is there: after its release it may end at any time. */
 interface FrozenFacts {
@@ -143,6 +146,7 @@ export class TreeCapture {
       enterPid: this.tree.cell?.initPid ?? null,
       gate: 'post-dump',
       leaseMs: this.context.lease.requireMs(),
+      limits: { gateMs: GATE_MS },
       environment,
       command,
       explain: () => criuReason(logPath),
@@ -156,7 +160,7 @@ export class TreeCapture {
   async read(onProgress: (bytes: number) => void): Promise<number> {
     const { memory } = this;
     if (!memory) throw new Error('capture before prepare');
-    this.snapshots = this.adoptSnapshots();
+    this.snapshots = Snapshots.adopt(this.snapshotsFile, this.outerPids());
     const clones = new Set(this.snapshots.pids.map(({ clonePid }) => clonePid));
     const stats = subtree(this.tree.rootPid).filter(({ pid }) => !clones.has(pid));
     const leftOut = leftOutSegments(this.place.directory);
@@ -217,10 +221,11 @@ export class TreeCapture {
     return this.memory?.wantsSnapshot(this.place.live) ?? false;
   }
 
-  private adoptSnapshots(): Snapshots {
+  /** From CRIU's numbers to ours, as they are now. */
+  private outerPids(): (pid: number) => number | undefined {
     const { cell } = this.tree;
     const inCell = cell ? pidsOfNamespace(cell.initPid) : null;
-    return Snapshots.adopt(this.snapshotsFile, (pid) => (inCell ? inCell.get(pid) : pid));
+    return (pid) => (inCell ? inCell.get(pid) : pid);
   }
 
   /** Those with memory, as the engine names them. */
@@ -305,7 +310,8 @@ export class TreeCapture {
       this.context.lease.detach(this.hold);
     }
     await this.memory?.close();
-    await this.snapshots?.close();
+    if (this.snapshots) await this.snapshots.close();
+    else if (existsSync(this.snapshotsFile)) await Snapshots.endUnread(this.snapshotsFile, this.outerPids());
     await this.stored?.catch(() => {});
   }
 
@@ -317,7 +323,7 @@ export class TreeCapture {
     const paths = await this.localFiles.select(fileUses(pids, open));
     if (paths.length === 0) return null;
     const archive = join(this.place.directory, 'files.tar.zst');
-    await packLocalFiles(archive, this.tree, paths);
+    await packLocalFiles(archive, this.tree, paths, this.place.signal);
     return archive;
   }
 

@@ -6,8 +6,10 @@ import { type ChildProcess, spawn } from 'node:child_process';
 import { createInterface } from 'node:readline';
 import { HoldfastError } from '../../core/errors';
 import type { FileOwner } from '../files/shared';
+import { type ProcessStat, processStat } from '../proc/stat';
 import { likeSeat, type Seat } from '../seats/seats';
 import { nativeProgram } from './program';
+import { endWatchdog } from './watchdog';
 
 export interface HoldOptions {
   /** Directory for the gate's socket and CRIU's output. */
@@ -20,6 +22,7 @@ export interface HoldOptions {
   readonly seat?: Seat | null;
   readonly gate: 'post-dump' | 'pre-resume';
   readonly leaseMs: number;
+  readonly limits?: Partial<HoldLimits>;
   readonly environment: NodeJS.ProcessEnv;
   readonly command: readonly string[];
   /** Files that CRIU finds open: descriptor number -> path, opened where CRIU runs. */
@@ -30,8 +33,19 @@ export interface HoldOptions {
   readonly explain: () => string;
 }
 
-/** What CRIU may take from the open gate to its end. */
-const PASS_TIMEOUT_MS = 60_000;
+/** Who takes longer hangs, and is ended: as long as the lease is renewed, nothing else would thaw the tree (F1). */
+export interface HoldLimits {
+  /** CRIU, from its start to the gate; null: as long as it takes. */
+  readonly gateMs: number | null;
+  /** CRIU, from the open gate to its end. */
+  readonly passMs: number;
+  /** CRIU, from the gate that has failed to its end. */
+  readonly graceMs: number;
+  /** The watchdog, after that. */
+  readonly watchdogMs: number;
+}
+
+const LIMITS: HoldLimits = { gateMs: null, passMs: 60_000, graceMs: 10_000, watchdogMs: 5_000 };
 
 interface ExitEvent {
   readonly event: 'exit';
@@ -52,11 +66,20 @@ export class Hold {
   private ended!: (exit: ExitEvent) => void;
   private exitEvent: ExitEvent | null = null;
   private failReason = '';
+  /** What took too long; empty: nothing. */
+  private late = '';
+  private readonly limits: HoldLimits;
+  private readonly gateTimer: NodeJS.Timeout | null;
+  private endTimer: NodeJS.Timeout | null = null;
+  private criu: ProcessStat[] = [];
+  /** Of a watchdog that hung or was killed: over when CRIU is gone, too. */
+  private forcedEnd: Promise<void> | null = null;
   /** Resolves when CRIU stands at the gate: everything is frozen, or everything is restored. */
   readonly atGate: Promise<void>;
   private readonly exit: Promise<ExitEvent>;
 
   constructor(private readonly options: HoldOptions) {
+    this.limits = { ...LIMITS, ...options.limits };
     this.atGate = new Promise((resolve, reject) => {
       this.gateReached = resolve;
       this.gateFailed = reject;
@@ -86,7 +109,7 @@ export class Hold {
           '--gate',
           options.gate,
         ],
-        ...['--lease-ms', String(options.leaseMs), '--'],
+        ...['--lease-ms', String(options.leaseMs), '--grace-ms', String(this.limits.graceMs), '--'],
         ...options.command,
       ],
       // A session of its own: a signal to the agent's group must not reach the watchdog.
@@ -98,6 +121,8 @@ export class Hold {
     }
     this.child.on('close', () => this.onEnd());
     this.child.on('error', (error) => this.gateFailed(error));
+    const { gateMs } = this.limits;
+    this.gateTimer = gateMs === null ? null : this.limit(gateMs, 'did not reach its gate');
   }
 
   /** Time the lease has left, from now. */
@@ -108,10 +133,10 @@ export class Hold {
   /** Opens the gate; resolves with the hold's length when CRIU has ended well, else throws. */
   async pass(): Promise<number> {
     this.say('pass');
-    // A CRIU that hangs now would keep the tree frozen as long as the lease is renewed: it loses its lease instead (F1).
-    const late = setTimeout(() => this.say('lease 0'), PASS_TIMEOUT_MS).unref();
+    const timer = this.limit(this.limits.passMs, 'did not end after its gate was opened');
     const exit = await this.exit;
-    clearTimeout(late);
+    clearTimeout(timer);
+    await this.forcedEnd;
     if (exit.code !== 0 || exit.outcome !== 'passed') throw this.failure(exit);
     return exit.held_ms;
   }
@@ -120,7 +145,37 @@ export class Hold {
   async fail(reason: string): Promise<void> {
     this.failReason = reason;
     this.say(`fail ${reason.replaceAll('\n', ' ')}`);
+    this.endSurely();
     await this.exit;
+    await this.forcedEnd;
+  }
+
+  /** A CRIU that hangs loses its lease. */
+  private limit(ms: number, what: string): NodeJS.Timeout {
+    const end = () => {
+      this.late ||= `CRIU ${what} within ${ms / 1000} s`;
+      this.say('lease 0');
+      this.endSurely();
+    };
+    return setTimeout(end, ms).unref();
+  }
+
+  /** The watchdog is to end CRIU, and itself; one that hangs is ended. */
+  private endSurely(): void {
+    if (this.exitEvent !== null || this.endTimer !== null) return;
+    const end = () => {
+      this.late ||= 'the watchdog of CRIU did not answer';
+      this.forceEnd();
+      // It may hang before it has written its record.
+      this.child.kill('SIGKILL');
+    };
+    const { graceMs, watchdogMs } = this.limits;
+    this.endTimer = setTimeout(end, graceMs + watchdogMs).unref();
+  }
+
+  private forceEnd(): void {
+    // What could not be removed is left to the next agent (L1).
+    this.forcedEnd ??= endWatchdog(this.options.directory, 0, this.criu).catch(() => {});
   }
 
   private say(line: string): void {
@@ -128,11 +183,16 @@ export class Hold {
   }
 
   private onEvent(event: HoldEvent): void {
-    if (event.event === 'gate') this.gateReached();
+    if (event.event === 'started') this.criu = [processStat(event.pid)].filter((stat) => stat !== null);
+    if (event.event === 'gate') {
+      this.stopGateTimer();
+      this.gateReached();
+    }
     if (event.event === 'exit') this.exitEvent = event;
   }
 
   private onEnd(): void {
+    if (this.exitEvent === null) this.forceEnd();
     const exit: ExitEvent = this.exitEvent ?? {
       event: 'exit',
       code: null,
@@ -141,11 +201,18 @@ export class Hold {
       held_ms: 0,
     };
     this.exitEvent = exit;
+    this.stopGateTimer();
+    if (this.endTimer) clearTimeout(this.endTimer);
     this.gateFailed(this.failure(exit));
     this.ended(exit);
   }
 
+  private stopGateTimer(): void {
+    if (this.gateTimer) clearTimeout(this.gateTimer);
+  }
+
   private failure(exit: ExitEvent): HoldfastError {
+    if (this.late) return new HoldfastError('TIMEOUT', this.late, `see the log in ${this.options.directory}`);
     if (exit.outcome === 'lease' || exit.outcome === 'agent-lost') {
       return new HoldfastError('HOLD_LOST', `the hold ended before its release (${exit.outcome})`);
     }

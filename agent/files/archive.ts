@@ -37,14 +37,40 @@ function collectStderr(child: ChildProcess): () => string {
 
 const TAR = ['--create', '--zstd', '--sparse', '--numeric-owner', '--no-recursion', '--null'];
 
+/** The job is frozen while its files are read: a file system that gives nothing for so long hangs (F1). */
+const SILENCE_MS = 60_000;
+
+/** Chunks as they come. @throws TIMEOUT when none has come for so long */
+async function* untilSilent(
+  output: AsyncIterable<Buffer>,
+  limitMs: number,
+  what: string,
+): AsyncGenerator<Buffer> {
+  const chunks = output[Symbol.asyncIterator]();
+  for (;;) {
+    let timer: NodeJS.Timeout | undefined;
+    const silence = new Promise<never>((_, reject) => {
+      const late = () =>
+        reject(new HoldfastError('TIMEOUT', `${what}: nothing came for ${limitMs / 1000} s`));
+      timer = setTimeout(late, limitMs);
+    });
+    const next = await Promise.race([chunks.next(), silence]).finally(() => clearTimeout(timer));
+    if (next.done) return;
+    yield next.value;
+  }
+}
+
 /**
  * Packs absolute paths into a file, reading them as the job's user: a path that was replaced by a symbolic link meanwhile
  * shows nothing that the user may not read. What vanished or may not be read is left out.
+ * @throws TIMEOUT when the files cannot be read for long; also given up by the signal
  */
 export async function packLocalFiles(
   archivePath: string,
   owner: FileOwner,
   paths: readonly string[],
+  signal?: AbortSignal,
+  silenceMs = SILENCE_MS,
 ): Promise<void> {
   const tar = ['tar', ...TAR, '--ignore-failed-read', '--warning=no-file-changed', '--file=-'];
   const args = [...asUser(owner), ...tar, '--directory', '/', '--files-from=-'];
@@ -52,8 +78,17 @@ export async function packLocalFiles(
   const stderr = collectStderr(child);
   child.stdin.on('error', () => {}); // tar's exit code tells
   child.stdin.end(paths.map((path) => `${path.replace(/^\/+/, '')}\0`).join(''));
-  const written = pipeline(child.stdout, createWriteStream(archivePath, { mode: 0o600 }));
-  await Promise.all([written, ended(child, `packing ${paths.length} node-local paths`, stderr)]);
+  const what = `packing ${paths.length} node-local paths`;
+  const end = ended(child, what, stderr);
+  end.catch(() => {}); // met below, unless there is a better reason
+  const chunks = (output: AsyncIterable<Buffer>) => untilSilent(output, silenceMs, what);
+  try {
+    await pipeline(child.stdout, chunks, createWriteStream(archivePath, { mode: 0o600 }), { signal });
+  } catch (error) {
+    child.kill('SIGKILL');
+    throw error;
+  }
+  await end;
 }
 
 /** A whole directory as a tar+zstd byte stream. */

@@ -31,6 +31,12 @@ async function travelling(path: string, uid: number): Promise<Stats | null> {
   return isKept ? stat : null; // sockets are bound again by CRIU
 }
 
+/** Of what is removed at that moment: another job's session directory may be beside this one's. */
+function unlessGone(error: NodeJS.ErrnoException): null {
+  if (error.code === 'ENOENT') return null;
+  throw error;
+}
+
 export interface TreeLimits {
   readonly bytes: number;
   readonly entries: number;
@@ -52,7 +58,7 @@ export async function directoryTree(
     bytes += stat.isFile() ? stat.blocks * 512 : 0;
     if (bytes > limits.bytes || found.length > limits.entries) return null;
     if (!stat.isDirectory()) continue;
-    for await (const entry of await opendir(path)) {
+    for await (const entry of (await opendir(path).catch(unlessGone)) ?? []) {
       open.push(join(path, entry.name));
       if (open.length > limits.entries) return null;
     }

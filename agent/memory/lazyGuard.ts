@@ -17,7 +17,7 @@ export interface LazyGuardOptions {
   readonly initPid: number;
   /** A process of the tree, as the images name it, and its userfaultfd in the guard. */
   readonly onProcess: (imagePid: number, guardPid: number, fd: number) => void;
-  /** It was killed before done(), or cannot be started. */
+  /** It was killed before done(), or cannot be started; not when the tree has ended by itself. */
   readonly onLost: () => void;
 }
 
@@ -66,7 +66,10 @@ export class LazyGuard {
     if (this.child.stdout)
       createInterface({ input: this.child.stdout }).on('line', (line) => this.onEvent(JSON.parse(line)));
     this.child.on('error', (error) => this.onEnd(error.message));
-    this.child.on('close', () => this.onEnd('it ended'));
+    this.child.on('close', (code) => {
+      if (code === 0) this.finished = true; // the tree is gone: nobody is left to miss a page
+      this.onEnd('it ended');
+    });
   }
 
   /** A child of the tree has a userfaultfd of its own, which the kernel gave to us. */

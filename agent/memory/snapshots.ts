@@ -25,6 +25,20 @@ export function parseSnapshots(text: string): { pid: number; clonePid: number }[
   });
 }
 
+type OuterPid = (pid: number) => number | undefined;
+
+function snapshotsIn(file: string, outer: OuterPid): SnapshotPids[] {
+  const named = existsSync(file) ? parseSnapshots(readFileSync(file, 'utf8')) : [];
+  return named.flatMap(({ pid, clonePid }) => {
+    const [here, clone] = [outer(pid), outer(clonePid)];
+    return here !== undefined && clone !== undefined ? [{ pid: here, clonePid: clone }] : [];
+  });
+}
+
+async function endEach(snapshots: readonly SnapshotPids[]): Promise<void> {
+  await Promise.allSettled(snapshots.map(({ pid, clonePid }) => endSnapshot(clonePid, pid)));
+}
+
 export class Snapshots {
   private readonly adopted: Snapshot[] = [];
   private watch: NodeJS.Timeout | null = null;
@@ -36,12 +50,8 @@ export class Snapshots {
    * Takes over what the preload has made; none when it made none.
    * @param outer a pid as this process sees it, for one that CRIU sees
    */
-  static adopt(file: string, outer: (pid: number) => number | undefined): Snapshots {
-    const named = existsSync(file) ? parseSnapshots(readFileSync(file, 'utf8')) : [];
-    const found = named.flatMap(({ pid, clonePid }) => {
-      const [here, clone] = [outer(pid), outer(clonePid)];
-      return here !== undefined && clone !== undefined ? [{ pid: here, clonePid: clone }] : [];
-    });
+  static adopt(file: string, outer: OuterPid): Snapshots {
+    const found = snapshotsIn(file, outer);
     // Before any of them is used: an agent that comes after this one ends them (L1).
     writeJson(`${file}.json`, found);
     const snapshots = new Snapshots(found);
@@ -49,11 +59,15 @@ export class Snapshots {
     return snapshots;
   }
 
+  /** Ends what the preload has made and nobody will read: the hold was given up before. */
+  static async endUnread(file: string, outer: OuterPid): Promise<void> {
+    await endEach(snapshotsIn(file, outer));
+  }
+
   /** Ends what an agent that died left behind. @param file that adopt() wrote */
   static async endAll(file: string): Promise<void> {
     const found = pidsFile.safeParse(readJson(file));
-    if (!found.success) return;
-    await Promise.allSettled(found.data.map(({ pid, clonePid }) => endSnapshot(clonePid, pid)));
+    if (found.success) await endEach(found.data);
   }
 
   /** From the release on: gives up, by onProblem, before the job has to pay with its memory. */

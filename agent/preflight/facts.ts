@@ -1,9 +1,10 @@
 /** What preflight looks at: read-only facts about a running tree. */
 import { type BigIntStats, statSync } from 'node:fs';
+import { isFrozen, membershipsOf, readCgroupMounts } from '../proc/cgroups';
 import { type Descriptor, descriptors, statDescriptor } from '../proc/descriptors';
 import { type MemoryMap, memoryMaps } from '../proc/maps';
 import { type TcpSocket, tcpSockets, unixPeers } from '../proc/sockets';
-import { type ProcessIdentity, type ProcessStat, processIdentity, readLink, readProc } from '../proc/stat';
+import { type ProcessIdentity, type ProcessStat, processIdentity, readLink } from '../proc/stat';
 import { subtree } from '../proc/subtree';
 
 export interface TaskFacts {
@@ -42,20 +43,6 @@ const NAMESPACES = ['mnt', 'pid', 'net', 'ipc', 'user', 'uts', 'cgroup'];
 const namespacesOf = (pid: number | 'self'): Record<string, string | null> =>
   Object.fromEntries(NAMESPACES.map((kind) => [kind, readLink(`/proc/${pid}/ns/${kind}`)]));
 
-/** Whether a freezer cgroup (v1 or v2) holds the process. */
-function isFrozen(pid: number): boolean {
-  for (const line of (readProc(`/proc/${pid}/cgroup`) ?? '').split('\n')) {
-    const [, controllers = '', path = ''] = /^\d+:([^:]*):(.*)$/.exec(line) ?? [];
-    if (controllers === 'freezer') {
-      const state = readProc(`/sys/fs/cgroup/freezer${path}/freezer.state`);
-      if (state !== null && state.trim() !== 'THAWED') return true;
-    }
-    if (controllers === '' && /^frozen 1$/m.test(readProc(`/sys/fs/cgroup${path}/cgroup.events`) ?? ''))
-      return true;
-  }
-  return false;
-}
-
 /** What a descriptor has open when the name it was opened by is gone; a file may also be called "… (deleted)". */
 function unnamedFile({ pid, fd, target }: Descriptor): BigIntStats | null {
   if (!target.endsWith(' (deleted)')) return null;
@@ -71,6 +58,7 @@ export async function treeFacts(
   homePid: number | null,
   jobAddresses: readonly string[],
 ): Promise<TreeFacts> {
+  const mounts = readCgroupMounts();
   const tasks = subtree(rootPid).flatMap((stat): TaskFacts[] => {
     const identity = processIdentity(stat.pid);
     // A zombie has nothing left, unless it is the first of several threads: the others have all there is.
@@ -82,7 +70,7 @@ export async function treeFacts(
         descriptors: descriptors(stat.pid),
         maps: memoryMaps(stat.pid),
         namespaces: namespacesOf(stat.pid),
-        frozen: isFrozen(stat.pid),
+        frozen: isFrozen(membershipsOf(stat.pid), mounts),
       },
     ];
   });

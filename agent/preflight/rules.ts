@@ -127,7 +127,8 @@ function taskRule(task: TaskFacts, facts: TreeFacts): Finding[] {
     const problem = `it runs with other rights than its owner's (uids ${task.identity.uids.join(', ')})`;
     add(`pid ${task.stat.pid}`, problem, 'end sudo, su and the like in the job before the checkpoint');
   }
-  if (task.frozen) add(`pid ${task.stat.pid}`, 'its freezer cgroup is frozen', 'thaw it first');
+  if (task.frozen)
+    add(`pid ${task.stat.pid}`, 'its freezer cgroup is frozen', 'thaw it first (scontrol resume)');
   if (task.namespaces.user !== facts.ownNamespaces.user)
     add('user namespace', 'it lives in a user namespace of its own', 'start it without one');
   if (task.namespaces.mnt !== facts.homeNamespaces.mnt)

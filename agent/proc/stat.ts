@@ -24,6 +24,15 @@ export function readProc(path: string): string | null {
   }
 }
 
+/** A file's text, or null when it cannot be read, whatever the reason: for paths that others have named. */
+export function readText(path: string): string | null {
+  try {
+    return readFileSync(path, 'utf8');
+  } catch {
+    return null;
+  }
+}
+
 /** The target of a /proc link, or null when it is gone or the kernel keeps it to itself. */
 export function readLink(path: string): string | null {
   try {
@@ -35,7 +44,11 @@ export function readLink(path: string): string | null {
 
 export function processStat(pid: number): ProcessStat | null {
   const text = readProc(`/proc/${pid}/stat`);
-  if (text === null) return null;
+  return text === null ? null : parseStat(pid, text);
+}
+
+/** Pure: the text of a stat file. */
+export function parseStat(pid: number, text: string): ProcessStat {
   // The name is in parentheses and may hold any character, also ')'.
   const nameEnd = text.lastIndexOf(')');
   const fields = text.slice(nameEnd + 2).split(' ');

@@ -17,16 +17,17 @@ const ENDING_MS = 120_000;
  */
 export async function requeue(seat: string, as: As, log: Logger): Promise<void> {
   const jobId = jobIdOf(seat);
-  await scontrol(['requeue', String(jobId)], as);
+  const { name } = await slurmJobState(jobId, as);
+  await scontrol(['requeue', name], as);
   log.info({ seat }, 'requeued');
   beginAgain(jobId, as).catch((err) => log.warn({ seat, err }, 'the requeued job does not begin at once'));
 }
 
 async function beginAgain(jobId: number, as: As): Promise<void> {
   for (let waitedMs = 0; waitedMs < ENDING_MS; waitedMs += POLL_MS) {
-    const { state } = await slurmJobState(jobId, as);
+    const { name, state } = await slurmJobState(jobId, as);
     if (state === 'PENDING') {
-      await scontrol(['update', `JobId=${jobId}`, 'StartTime=now'], as);
+      await scontrol(['update', `JobId=${name}`, 'StartTime=now'], as);
       return;
     }
     // It has begun again already, or was cancelled.

@@ -16,6 +16,7 @@ import type { Fencing } from '../fencing';
 import { adopt, launch } from '../launch';
 import { dropTranslation } from '../network/translation';
 import { RestartOperation } from '../restart/operation';
+import { discoverSlurm } from '../slurm/discovery/discover';
 import type { Tree } from '../trees';
 
 type Body = NonNullable<Command['body']>;
@@ -50,7 +51,7 @@ export class Dispatcher {
     try {
       if (!body)
         throw new HoldfastError('INVALID_ARGUMENT', 'a command without a body: agent and coordinator differ');
-      this.fencing.admit(job, epoch);
+      if (body.$case !== 'discoverSlurm') this.fencing.admit(job, epoch);
       const work = () => this.perform(command, body, report);
       const result = await (JOB_WAITS.has(body.$case) ? this.context.priority.urgent(work) : work());
       log.info({ duration_ms: Date.now() - startMs }, 'command done');
@@ -109,6 +110,8 @@ export class Dispatcher {
       case 'kill':
         await this.kill(job, body.value);
         return done;
+      case 'discoverSlurm':
+        return { $case: 'discoveredSlurm', value: { processes: discoverSlurm(context, body.value) } };
     }
   }
 

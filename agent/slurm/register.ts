@@ -1,8 +1,9 @@
 /**
  * The Slurm jobs that this node has heard of, as records for the coordinator. Pure: what an event makes of what was known.
  */
+
+import type { HookMessage } from '../../core/slurm/message';
 import { SlurmRecord } from '../../proto/gen/holdfast/v1/coordinator';
-import type { HookMessage } from './message';
 
 /** By keyOf(): a requeued job is another run. */
 export type Register = ReadonlyMap<string, SlurmRecord>;

@@ -6,9 +6,9 @@ import { existsSync, readFileSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
 import type { Logger } from 'pino';
 import { z } from 'zod';
+import { type HookMessage, isOfNode, parseHookMessage } from '../../core/slurm/message';
 import { SlurmRecord } from '../../proto/gen/holdfast/v1/coordinator';
 import { readJson, writeJson } from '../runDirectory';
-import { type HookMessage, isOfNode, parseHookMessage } from './message';
 import { keyOf, recordAfter } from './register';
 
 const RETRY_MS = 5_000;

@@ -1,16 +1,18 @@
 /** What the agent does for Slurm: hears its hooks, tells the coordinator, and has plain tasks tracked. */
 import { join } from 'node:path';
 import type { Logger } from 'pino';
-import { KEEP_ALL } from '../../core/retention';
 import { invoke } from '../../core/rpc/handlers';
 import { identityMetadata } from '../../core/rpc/identity';
 import type { Peer } from '../../core/rpc/localSocket';
-import type { SlurmOptions } from '../../core/slurm/options';
+import { serveHooks } from '../../core/slurm/hooks';
+import { isOfNode, isOfStep, isOfTask } from '../../core/slurm/message';
 import type { CoordinatorServiceClient } from '../../proto/gen/holdfast/v1/coordinator';
-import { serveHooks } from './hooks';
-import { type HookMessage, isOfStep } from './message';
+import type { Tree } from '../trees';
+import { discover } from './discovery/discover';
+import { watchTasks } from './discovery/watch';
 import { SlurmReports } from './reports';
-import { runsOwnProgram, taskStart } from './tasks';
+import { taskStart, trackTask } from './tasks';
+import { Tracker } from './tracker';
 
 const CALL_MS = 60_000;
 
@@ -21,6 +23,8 @@ export interface SlurmParts {
   readonly client: () => CoordinatorServiceClient;
   readonly peerCredentials: (fd: number) => Peer;
   readonly log: Logger;
+  /** That live on this node. */
+  readonly trees: () => readonly Tree[];
 }
 
 export interface SlurmService {
@@ -28,7 +32,7 @@ export interface SlurmService {
 }
 
 export async function openSlurm(parts: SlurmParts): Promise<SlurmService> {
-  const { client, log, node, peerCredentials, runDirectory } = parts;
+  const { client, log, node, peerCredentials, runDirectory, trees } = parts;
   const options = (uid: number, gid: number) => ({
     metadata: identityMetadata({ pid: process.pid, uid, gid, node }),
     timeoutMs: CALL_MS,
@@ -41,36 +45,30 @@ export async function openSlurm(parts: SlurmParts): Promise<SlurmService> {
       await invoke(leader, leader.reportSlurmJobs, { records }, options(0, 0));
     },
   });
-  /** As the task's user: the coordinator checks whose process it is. */
-  const track = async (message: HookMessage, { uid, gid }: Peer, wanted: SlurmOptions): Promise<void> => {
-    const { jobId, taskPid: pid } = message;
-    if (!(await runsOwnProgram(pid))) return;
-    const { every, keep } = wanted;
-    const request = {
-      ...{ node, pid, name: `slurm-${jobId}` },
-      ...{ intervalMs: typeof every === 'number' ? every : 0, adaptive: every === 'auto' },
-      retention: keep === undefined ? undefined : { ...KEEP_ALL, keepLast: keep },
-    };
-    const leader = client();
-    const { job } = await invoke(leader, leader.trackProcess, request, options(uid, gid));
-    log.info({ slurmJob: jobId, pid, job: job?.id }, 'task of a plain step is tracked');
-  };
+  const tracker = new Tracker({
+    ...{ node, log },
+    track: async (request, uid, gid) => {
+      const leader = client();
+      return (await invoke(leader, leader.trackProcess, request, options(uid, gid))).job?.id ?? '';
+    },
+  });
+  const watching = watchTasks(() => discover(trees()), tracker, log);
   const hooks = await serveHooks({
     socketPath: join(runDirectory, 'hooks.sock'),
     ...{ peerCredentials, log },
+    // Root's speak for the node; a task's speak for their user.
+    mayTell: (message, { uid }) => isOfTask(message) || (uid === 0 && isOfNode(message)),
     heard: (message, peer) => {
       reports.heard(message);
       if (message.event !== 'task-prolog' || !isOfStep(message) || message.taskPid === 0) return '';
       const { lines, options: wanted } = taskStart(message);
-      if (wanted !== null)
-        track(message, peer, wanted).catch((err) =>
-          log.warn({ err, slurmJob: message.jobId, pid: message.taskPid }, 'a task is not tracked'),
-        );
+      if (wanted !== null) void trackTask(message, peer, wanted, tracker);
       return lines;
     },
   });
   return {
     close: async () => {
+      watching();
       reports.close();
       await hooks.close();
     },

@@ -5,9 +5,12 @@
 import { readFileSync, readlinkSync } from 'node:fs';
 import { basename } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
+import type { Peer } from '../../core/rpc/localSocket';
+import type { HookMessage } from '../../core/slurm/message';
 import { parseSlurmOptions, type SlurmOptions } from '../../core/slurm/options';
+import { processStat } from '../proc/stat';
 import { startTicksOf } from '../trees';
-import type { HookMessage } from './message';
+import type { Tracker } from './tracker';
 
 /** How long Slurm may take from its hook to the task's own program. */
 const EXEC_LIMIT_MS = 10_000;
@@ -20,8 +23,8 @@ export interface TaskStart {
 }
 
 /** What is said when a task begins. Pure. */
-export function taskStart({ jobId, options }: HookMessage): TaskStart {
-  if (options === '') return { options: null, lines: '' };
+export function taskStart({ jobId, options, own }: HookMessage): TaskStart {
+  if (options === '' || own !== '') return { options: null, lines: '' };
   try {
     const parsed = parseSlurmOptions(options);
     if (parsed.every === undefined) return { options: null, lines: '' };
@@ -55,6 +58,18 @@ export async function runsOwnProgram(pid: number): Promise<boolean> {
     if (Date.now() > limit) return false;
     await delay(LOOK_MS);
   }
+}
+
+/** As the task's user: the coordinator checks whose process it is. */
+export async function trackTask(
+  { jobId, procId: task, stepId = 0, taskPid: pid }: HookMessage,
+  { uid, gid }: Peer,
+  options: SlurmOptions,
+  tracker: Tracker,
+): Promise<void> {
+  const startTicks = processStat(pid)?.startTicks ?? 0;
+  const process = { jobId, step: String(stepId), task, pid, startTicks, uid, gid };
+  await tracker.track(process, options, () => runsOwnProgram(pid));
 }
 
 /** Its own command, or the script that starts it. */

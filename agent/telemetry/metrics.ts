@@ -1,12 +1,13 @@
 /** What an agent measures: its commands as they end, and its state when it is asked for. */
 import { isErrorCode } from '../../core/errors';
+import { attempt } from '../../core/telemetry/attempt';
 import { SHORT_SECONDS } from '../../core/telemetry/buckets';
 import type { Meters } from '../../core/telemetry/meters';
 import type { CommandResult } from '../../proto/gen/holdfast/v1/agent';
 import type { AgentContext } from '../context';
 import type { Execute } from './execute';
 
-/** Around the execution of commands. */
+/** Around the execution of commands, which do not fail when a measurement does. */
 export function measured(meters: Meters, execute: Execute): Execute {
   const seconds = meters.histogram(
     'holdfast_agent_command_seconds',
@@ -16,10 +17,10 @@ export function measured(meters: Meters, execute: Execute): Execute {
   );
   const note = resultMetrics(meters);
   return async (command, report) => {
-    const end = seconds.startTimer({ command: command.body?.$case ?? '' });
+    const end = attempt(() => seconds.startTimer({ command: command.body?.$case ?? '' }));
     const result = await execute(command, report);
-    end({ outcome: outcomeOf(result) });
-    note(result);
+    attempt(() => end?.({ outcome: outcomeOf(result) }));
+    attempt(() => note(result));
     return result;
   };
 }

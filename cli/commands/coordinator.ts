@@ -149,7 +149,10 @@ export function addCoordinator(program: Command): void {
       'open operations of one user at most (default: 100; 0: no limit)',
       parseCount,
     )
-    .option('--slurm', 'drain nodes as Slurm does; needs scontrol (default: false)')
+    .option(
+      '--slurm',
+      'follow what Slurm does with nodes and jobs; needs scontrol and squeue (default: false)',
+    )
     .addOption(new Option('--log-level <level>', 'trace, debug, info, warn or error').env('HOLDFAST_LOG'))
     .addHelpText('after', HELP);
   addJson(addConfig(command)).action(coordinator);

@@ -1,6 +1,7 @@
 import { readFileSync } from 'node:fs';
 import type { Command } from 'commander';
 import { HoldfastError } from '../../core/errors';
+import { parseConfiguration } from '../../core/slurm/configuration';
 import { scontrol } from '../../core/slurm/scontrol';
 import type { SlurmRecord } from '../../proto/gen/holdfast/v1/coordinator';
 import { addJson, addSocket, type JsonOption, type SocketOption, withConnection } from '../options';
@@ -9,15 +10,16 @@ import { type Column, printTable } from '../output/table';
 import { note, paint, print, printJson } from '../output/terminal';
 import { viewSlurmRecord } from '../output/views';
 import { checkSite, type SiteFinding } from '../slurm/site/checks';
-import { parseConfiguration } from '../slurm/site/configuration';
 import { DEFAULT_DIRECTORY, installedHooks, installFiles } from '../slurm/site/files';
 import { parsePath } from '../values';
+import { addSlurmTasks } from './slurm-tasks';
 
 const HELP = `
 Examples:
   holdfast slurm install --to /usr/lib/holdfast/slurm
   holdfast slurm check
   holdfast slurm jobs
+  holdfast slurm track 12 --every 10m
 
 Exit codes:
   see the subcommands`;
@@ -52,11 +54,22 @@ async function check({ conf, json = false, to }: CheckOptions): Promise<void> {
   );
 }
 
+const WHY: Readonly<Record<string, string>> = {
+  ENOENT: 'there is no such file',
+  EISDIR: 'it is a directory',
+  EACCES: 'you may not read it',
+};
+
 function readConf(path: string): string {
   try {
     return readFileSync(path, 'utf8');
   } catch (thrown) {
-    throw new HoldfastError('INVALID_ARGUMENT', (thrown as Error).message, 'see --conf');
+    const { code = '', message } = thrown as NodeJS.ErrnoException;
+    throw new HoldfastError(
+      'INVALID_ARGUMENT',
+      `Slurm's configuration ${path} cannot be read: ${WHY[code] ?? message}`,
+      'name slurm.conf with --conf, or leave it out to ask scontrol',
+    );
   }
 }
 
@@ -80,7 +93,10 @@ Exit codes:
 function install({ to, json = false }: { to: string } & JsonOption): void {
   const files = installFiles(to);
   const lines = {
-    'slurm.conf': [`Prolog=${to}/prolog`, `Epilog=${to}/epilog`, `TaskProlog=${to}/task-prolog`],
+    'slurm.conf': [
+      ...[`Prolog=${to}/prolog`, `Epilog=${to}/epilog`, `TaskProlog=${to}/task-prolog`],
+      ...[`PrologSlurmctld=${to}/prolog-slurmctld`, `EpilogSlurmctld=${to}/epilog-slurmctld`],
+    ],
     'plugstack.conf': [`optional ${to}/holdfast-spank.so`],
   };
   if (json) {
@@ -95,7 +111,7 @@ function install({ to, json = false }: { to: string } & JsonOption): void {
 }
 
 const JOBS_HELP = `
-What the nodes' agents have heard from Slurm's hooks in the last week: your Slurm jobs; root sees those of everybody.
+What agents and coordinator have heard from Slurm's hooks in the last week, a line for each node and one for the whole job: your Slurm jobs; root sees those of everybody.
 
 Examples:
   holdfast slurm jobs
@@ -109,7 +125,8 @@ function columns(nowMs: number): Column<SlurmRecord>[] {
     { title: 'SLURM', cell: ({ jobId }) => jobId, align: 'right' },
     { title: 'RUN', cell: ({ restartCount }) => restartCount, align: 'right' },
     { title: 'USER', cell: ({ user, uid }) => user || uid },
-    { title: 'NODE', cell: ({ node }) => node },
+    // Of the whole job: all of its nodes.
+    { title: 'NODE', cell: ({ node, nodeList }) => node || nodeList },
     { title: 'BEGAN', cell: ({ registeredMs }) => since(registeredMs, nowMs), align: 'right' },
     { title: 'ENDED', cell: ({ endedMs }) => since(endedMs, nowMs), align: 'right' },
     { title: 'UNTRACKED', cell: ({ untracked }) => untracked },
@@ -130,9 +147,7 @@ export function addSlurm(program: Command): void {
   const slurm = program
     .command('slurm')
     .summary('set up and look at Slurm')
-    .description(
-      'Sets a site up for Slurm, checks its configuration, and lists Slurm jobs that the nodes know.',
-    )
+    .description('Sets a site up for Slurm, checks its configuration, and finds Slurm jobs on the nodes.')
     .addHelpText('after', HELP);
   const checking = slurm
     .command('check')
@@ -155,4 +170,5 @@ export function addSlurm(program: Command): void {
     .description('Lists Slurm jobs by node, with why one ran untracked.')
     .addHelpText('after', JOBS_HELP);
   addSocket(addJson(listing)).action(jobs);
+  addSlurmTasks(slurm);
 }

@@ -3,7 +3,7 @@
  * Every field is always there; what is unknown is null or empty. Times are Unix milliseconds.
  */
 
-import type { ErrorDetail, Finding } from '../../proto/gen/holdfast/v1/agent';
+import type { ErrorDetail, Finding, SlurmProcess } from '../../proto/gen/holdfast/v1/agent';
 import type {
   CheckpointSummary,
   Job,
@@ -184,5 +184,14 @@ export function viewSlurmRecord(record: SlurmRecord) {
     ...{ cluster, jobId, restartCount, node, uid, user, nodeList, heardMs, untracked },
     registeredMs: registeredMs || null,
     endedMs: endedMs || null,
+  };
+}
+
+export function viewSlurmProcess(process: SlurmProcess) {
+  const { job, refusal } = process;
+  const { name, jobId, step, task, node, pid, uid, command, suspended } = process;
+  return {
+    ...{ name, jobId, step, task, node, pid, uid, command },
+    ...{ state: suspended ? 'suspended' : 'running', job: job || null, refusal: refusal || null },
   };
 }

@@ -1,6 +1,7 @@
 /** What a restart starts from, and where the output of the restarted job goes. */
 
 import { HoldfastError } from '../../core/errors';
+import { isTaskName } from '../../core/slurm/names';
 import type { RestartRequest } from '../../proto/gen/holdfast/v1/coordinator';
 import type { Manifest } from '../../proto/gen/holdfast/v1/manifest';
 import type { Connection } from '../client/connection';
@@ -22,7 +23,24 @@ export async function fetchManifest(connection: Connection, ckptId: number): Pro
   return manifest;
 }
 
-/** A number is a checkpoint, anything else a job. */
+/**
+ * Tasks of Slurm's have names that tell them apart: the job of "slurm-12.0.3", or of "slurm-12" where that has only one.
+ * @throws HoldfastError NOT_FOUND, INVALID_ARGUMENT when several have the name
+ */
+export async function jobOfTask(connection: Connection, name: string): Promise<string> {
+  const { jobs } = await connection.call('listJobs', { all: true });
+  const found = jobs.filter(({ spec }) => spec?.name === name || spec?.name.startsWith(`${name}.`));
+  const [job] = found;
+  if (job === undefined) {
+    const remedy = 'see `holdfast jobs --all`, and `holdfast slurm track` while the Slurm job runs';
+    throw new HoldfastError('NOT_FOUND', `no task ${name} was tracked`, remedy);
+  }
+  if (found.length === 1) return job.id;
+  const all = found.map(({ id, spec }) => `${id} (${spec?.name})`).join(', ');
+  throw new HoldfastError('INVALID_ARGUMENT', `${name} names several jobs: ${all}`, 'give the id of one');
+}
+
+/** A number is a checkpoint, the name of a task the job that it is, anything else a job. */
 export async function resolveSource(connection: Connection, subject: string): Promise<RestartSource> {
   if (isNumber(subject)) {
     const manifest = await fetchManifest(connection, Number(subject));
@@ -31,8 +49,9 @@ export async function resolveSource(connection: Connection, subject: string): Pr
       recordedOutput: manifest.header?.spec?.outputPath ?? '',
     };
   }
-  const job = await fetchJob(connection, subject);
-  return { source: { $case: 'job', value: subject }, recordedOutput: job.spec?.outputPath ?? '' };
+  const id = isTaskName(subject) ? await jobOfTask(connection, subject) : subject;
+  const job = await fetchJob(connection, id);
+  return { source: { $case: 'job', value: id }, recordedOutput: job.spec?.outputPath ?? '' };
 }
 
 /**

@@ -7,6 +7,10 @@ type Environment = Readonly<Record<string, string | undefined>>;
 export interface SlurmEnvironment {
   readonly cluster: string;
   readonly jobId: number;
+  /** As users know the job: "12", or "12_3" for one task of an array. */
+  readonly name: string;
+  /** What tells this command from the same one of its array or step. Empty: there is no other. */
+  readonly part: string;
   /** How often the job was requeued. */
   readonly restartCount: number;
   readonly nodeCount: number;
@@ -34,7 +38,7 @@ export function slurmEnvironment(environment: Environment): SlurmEnvironment | n
   if (jobId === 0) return null;
   return {
     cluster: environment.SLURM_CLUSTER_NAME || 'cluster',
-    jobId,
+    ...{ jobId, ...partOf(jobId, environment) },
     restartCount: count(environment.SLURM_RESTART_COUNT),
     nodeCount: count(environment.SLURM_JOB_NUM_NODES) || 1,
     nodeList: environment.SLURM_JOB_NODELIST ?? '',
@@ -43,10 +47,23 @@ export function slurmEnvironment(environment: Environment): SlurmEnvironment | n
   };
 }
 
-/** The same words in the same directory are the same command, however often the script is run. */
-export function commandKey(argv: readonly string[], workingDirectory: string): string {
+/** Tasks of an array have numbers of their own in Slurm, and the same words; so have the tasks of one step. */
+function partOf(jobId: number, environment: Environment): Pick<SlurmEnvironment, 'name' | 'part'> {
+  const { SLURM_ARRAY_JOB_ID: array, SLURM_ARRAY_TASK_ID: task = '' } = environment;
+  const isOfArray = count(array) > 0 && /^[0-9]{1,10}$/.test(task);
+  const rank = count(environment.SLURM_PROCID);
+  const parts = [...(isOfArray ? [`array task ${task}`] : []), ...(rank > 0 ? [`rank ${rank}`] : [])];
+  return { name: isOfArray ? `${array}_${task}` : String(jobId), part: parts.join(', ') };
+}
+
+/** The same words in the same directory are the same command, however often the script is run: of one part of an array or step. */
+export function commandKey(
+  argv: readonly string[],
+  workingDirectory: string,
+  { part }: Pick<SlurmEnvironment, 'part'>,
+): string {
   return createHash('sha256')
-    .update(JSON.stringify([argv, workingDirectory]))
+    .update(JSON.stringify(part === '' ? [argv, workingDirectory] : [argv, workingDirectory, part]))
     .digest('hex');
 }
 
@@ -55,5 +72,5 @@ export function slurmTask(
   key: string,
   requeue: boolean,
 ): SlurmTask {
-  return { cluster, jobId, restartCount, key, requeue, supersededBy: '', attempt: randomUUID() };
+  return { cluster, jobId, restartCount, key, requeue, supersededBy: '', ended: '', attempt: randomUUID() };
 }

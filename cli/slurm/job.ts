@@ -47,7 +47,7 @@ export async function runSeated(
   const state = await stateOf(slurm, reporter);
   const canRequeue =
     state?.mayRequeue === true && slurm.restartCount < (options.maxRestarts ?? DEFAULT_REQUEUES);
-  const fresh = await newOutput(options.output, slurm.jobId);
+  const fresh = await newOutput(options.output, slurm.name);
   const task = slurmTask(slurm, command.key, canRequeue);
   const spec = buildSpecOf(command, options, fresh.path, task, state?.endMs || slurm.endMs);
   const stops = watchStops(connection, slurm, spec.deadlineMs, reporter);

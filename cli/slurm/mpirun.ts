@@ -26,7 +26,7 @@ export async function mpirunInSlurm(
         argv: launcherCommand(launcher, options.mpirun, args, hosts),
         name: options.name ?? 'mpirun',
         // Hosts are others in each run of the script.
-        key: commandKey(['mpirun', ...args], process.cwd()),
+        key: commandKey(['mpirun', ...args], process.cwd(), slurm),
         nodes: seats.nodes,
         environment: { ...process.env, ...launcherVariables },
         onSignalled: (listener: (signal: number) => void) => {

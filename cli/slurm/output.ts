@@ -54,14 +54,14 @@ export function resumedOutput(path: string): SeatedOutput {
 }
 
 /**
- * A file that was not there: holdfast-slurm-12.out, then holdfast-slurm-12-2.out; beside the asked one, or in the working directory.
+ * A file that was not there: holdfast-slurm-12.out, then holdfast-slurm-12-2.out, or holdfast-slurm-12_3.out of an array; beside the asked one, or in the working directory.
  * @throws HoldfastError INVALID_ARGUMENT when none can be made
  */
-export async function newOutput(asked: string | undefined, jobId: number): Promise<SeatedOutput> {
+export async function newOutput(asked: string | undefined, job: string): Promise<SeatedOutput> {
   const directory = asked === undefined ? process.cwd() : dirname(resolve(asked));
   const { O_WRONLY, O_CREAT, O_EXCL, O_APPEND } = constants;
   for (let number = 1; ; number++) {
-    const name = `holdfast-slurm-${jobId}${number > 1 ? `-${number}` : ''}.out`;
+    const name = `holdfast-slurm-${job}${number > 1 ? `-${number}` : ''}.out`;
     const path = asked !== undefined && number === 1 ? resolve(asked) : join(directory, name);
     try {
       await (await open(path, O_WRONLY | O_CREAT | O_EXCL | O_APPEND, 0o666)).close();

@@ -22,7 +22,7 @@ export async function runInSlurm(
       const command = {
         argv,
         name: options.name ?? basename(argv[0] ?? ''),
-        key: commandKey(argv, process.cwd()),
+        key: commandKey(argv, process.cwd(), slurm),
         nodes: [seat.node],
         environment: process.env,
       };

@@ -55,6 +55,7 @@ export const RULES: Readonly<Record<Action, Rule>> = {
   // The agents, as their node's root.
   reportSlurmJobs: rule('admin', 'admin'),
   listSlurmJobs: rule('user', 'operator'),
+  listSlurmTasks: rule('user', 'operator'),
 };
 
 export function hasRole({ role }: Caller, least: Role): boolean {

@@ -11,6 +11,7 @@ import { checkSpec, hasSchedule } from '../jobs/spec';
 import { changeDeadline } from '../schedule/deadline';
 import { ofNode } from '../slurm/records';
 import { submitSlurmJob } from '../slurm/submit';
+import { listSlurmTasks } from '../slurm/tasks';
 import { isEnded } from '../state/jobs';
 import {
   type Caller,
@@ -111,6 +112,7 @@ export function coordinatorHandlers(context: Context, caller: Caller): Handlers 
     listSlurmJobs: async () => ({
       records: context.slurm.all().filter(({ uid }) => mayAct(caller, 'listSlurmJobs', uid)),
     }),
+    listSlurmTasks: ({ selection }) => listSlurmTasks(context, caller, selection),
     export: (call) => exportCheckpoint(context, caller, call),
     explainRetention: ({ job }) => explainRetention(context, caller, job),
     setRetention: (request) => setRetention(context, caller, request),

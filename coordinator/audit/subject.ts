@@ -75,4 +75,5 @@ export const AUDITED: { readonly [C in Call]: Audited<C> } = {
   undrain: { isAlways: true, of: ({ node }) => ({ targetNode: node }) },
   reportSlurmJobs: { isAlways: false, of: ({ records }) => ({ count: records.length }) },
   listSlurmJobs: { isAlways: false, of: nothing },
+  listSlurmTasks: { isAlways: false, of: ({ selection }) => ({ slurmJob: selection?.jobId }) },
 };

@@ -40,12 +40,13 @@ export async function trackProcess(
   if (pid < 1)
     throw new HoldfastError('INVALID_ARGUMENT', `pid ${request.pid} names no process on node ${node}`);
   const actsForAll = hasRole(caller, RULES.trackProcess.others);
-  const { adaptive, intervalMs, name, retention } = request;
+  const { adaptive, intervalMs, name, retention, startTicks } = request;
   const owner = { uid: caller.uid, gid: caller.gid };
   const wishes = { name, adaptive, intervalMs, retention };
   const spec = checkWishes(JobSpec.fromPartial({ ...owner, ...wishes, nodes: [node] }));
   const job = await createJob(context, node, spec, true);
-  const value = { treeId: MAIN, pid, callerUid: actsForAll ? 0 : caller.uid, incarnation: job.incarnation };
+  const callerUid = actsForAll ? 0 : caller.uid;
+  const value = { treeId: MAIN, pid, callerUid, startTicks, incarnation: job.incarnation };
   return begin(context, job, async (target, scope) => {
     const options = { timeoutMs: TIMEOUTS_MS.launch };
     const started = await context.fleet.command(target, { $case: 'adopt', value }, scope, options);
@@ -99,19 +100,22 @@ type Start = (
 ) => Promise<TreeStarted>;
 
 /** Durable before the command, so that a tree that starts is never one of an unknown job. */
-async function begin(context: Context, job: Job, start: Start): Promise<Job> {
-  const { jobs, counters, clock, launching, log } = context;
+function begin(context: Context, job: Job, start: Start): Promise<Job> {
+  return context.launches.during(job.id, MAIN, () => started(context, job, start));
+}
+
+async function started(context: Context, job: Job, start: Start): Promise<Job> {
+  const { jobs, counters, clock, log } = context;
   const node = job.trees[0]?.node ?? '';
-  launching.add(`${job.id}/${MAIN}`);
   try {
     const epoch = await counters.nextEpoch(job.id);
-    const started = await start(node, { job: job.id, generation: 0, epoch });
-    log.info({ job: job.id, node, rootPid: started.rootPid }, 'job started');
+    const answer = await start(node, { job: job.id, generation: 0, epoch });
+    log.info({ job: job.id, node, rootPid: answer.rootPid }, 'job started');
     return await jobs.update(job.id, (now) => ({
       // A short job may have ended before its start was answered.
       state: now.state === JobState.STARTING ? JobState.RUNNING : now.state,
-      trees: now.trees.map((tree) => (tree.main ? { ...tree, rootPid: started.rootPid } : tree)),
-      spec: now.tracked && now.spec ? trackedSpec(now.spec, started) : now.spec,
+      trees: now.trees.map((tree) => (tree.main ? { ...tree, rootPid: answer.rootPid } : tree)),
+      spec: now.tracked && now.spec ? trackedSpec(now.spec, answer) : now.spec,
     }));
   } catch (thrown) {
     const error = toHoldfastError(thrown);
@@ -121,8 +125,6 @@ async function begin(context: Context, job: Job, start: Start): Promise<Job> {
     if (!job.tracked) await killTrees(context, job.id, 9);
     await jobs.update(job.id, () => ({ trees: [] }));
     throw error;
-  } finally {
-    launching.delete(`${job.id}/${MAIN}`);
   }
 }
 

@@ -12,7 +12,7 @@ import { checkEnvironment, checkPath, checkTexts, invalid } from './spec';
  * for as long as the job lives
  */
 export async function launchMember(context: Context, request: LaunchMemberRequest): Promise<number> {
-  const { jobs, fleet, counters, locks, launching } = context;
+  const { jobs, fleet, counters, locks, launches } = context;
   const node = nodeOfHost(context, request.host);
   if (context.jobs.get(request.job).spec?.slurm === undefined) context.drains.requireOpen(node);
   const treeId = `m${await counters.nextMember(request.job)}`;
@@ -24,34 +24,33 @@ export async function launchMember(context: Context, request: LaunchMemberReques
     epoch = await counters.currentEpoch(request.job);
   } while (locks.isBusy(request.job));
 
-  // From here to the record's change nothing is awaited: an operation that begins now knows of the tree.
+  // From here to the record's change nothing is awaited: an operation that begins now knows of the tree, and a checkpoint waits for it.
   const job = jobs.get(request.job);
   if (job.state !== JobState.RUNNING && job.state !== JobState.STARTING) {
     throw new HoldfastError('WRONG_STATE', `job ${job.id} is ${job.state}, not running`);
   }
   const spec = memberSpec(job.spec, request);
   const tree = { treeId, node, rootPid: 0, main: false };
-  launching.add(`${job.id}/${treeId}`);
   const value = { treeId, main: false, spec, incarnation: job.incarnation, waitForCommand: true };
   const scope = { job: job.id, generation: 0, epoch };
-  try {
-    await jobs.update(job.id, (now) => ({ trees: [...now.trees, tree] }));
-    const options = { timeoutMs: TIMEOUTS_MS.launch };
-    const started = await fleet.command(node, { $case: 'launch', value }, scope, options);
-    await jobs.update(job.id, (now) => ({
-      trees: now.trees.map((old) => (old.treeId === treeId ? { ...old, rootPid: started.rootPid } : old)),
-    }));
-    return started.commandExitCode ?? 0;
-  } catch (thrown) {
-    // Without the agent's answer it is not known whether the tree is there: it stays in the record, and a loss becomes
-    // the job's.
-    if (!isUnanswered(thrown)) {
-      await jobs.update(job.id, (now) => ({ trees: now.trees.filter((old) => old.treeId !== treeId) }));
+  return launches.during(job.id, treeId, async () => {
+    try {
+      await jobs.update(job.id, (now) => ({ trees: [...now.trees, tree] }));
+      const options = { timeoutMs: TIMEOUTS_MS.launch };
+      const started = await fleet.command(node, { $case: 'launch', value }, scope, options);
+      await jobs.update(job.id, (now) => ({
+        trees: now.trees.map((old) => (old.treeId === treeId ? { ...old, rootPid: started.rootPid } : old)),
+      }));
+      return started.commandExitCode ?? 0;
+    } catch (thrown) {
+      // Without the agent's answer it is not known whether the tree is there: it stays in the record, and a loss becomes
+      // the job's.
+      if (!isUnanswered(thrown)) {
+        await jobs.update(job.id, (now) => ({ trees: now.trees.filter((old) => old.treeId !== treeId) }));
+      }
+      throw thrown;
     }
-    throw thrown;
-  } finally {
-    launching.delete(`${job.id}/${treeId}`);
-  }
+  });
 }
 
 const UNANSWERED: ReadonlySet<ErrorCode> = new Set(['NODE_LOST', 'TIMEOUT', 'COORDINATOR_UNAVAILABLE']);

@@ -115,9 +115,9 @@ async function reportMissing(context: Context, register: Register): Promise<void
   }
 }
 
-function isGone({ launching }: Context, { trees }: Register, job: Job, treeId: string): boolean {
+function isGone({ launches }: Context, { trees }: Register, job: Job, treeId: string): boolean {
   const isHosted = trees.some(
     (tree) => tree.job === job.id && tree.treeId === treeId && tree.incarnation === job.incarnation,
   );
-  return !isHosted && !launching.has(`${job.id}/${treeId}`);
+  return !isHosted && !launches.has(job.id, treeId);
 }

@@ -81,7 +81,7 @@ function checkSlurm(task: SlurmTask): SlurmTask {
   if (task.restartCount < 0) throw invalid('slurm.restart_count', 'is negative');
   if (!/^[0-9a-f]{1,64}$/.test(task.key)) throw invalid('slurm.key', 'is not hexadecimal');
   if (!/^[0-9a-f-]{0,64}$/.test(task.attempt)) throw invalid('slurm.attempt', 'is not hexadecimal');
-  return { ...task, supersededBy: '' };
+  return { ...task, supersededBy: '', ended: '' };
 }
 
 /** @throws HoldfastError INVALID_ARGUMENT */

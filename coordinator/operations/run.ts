@@ -58,6 +58,8 @@ async function admit({ gate, locks }: Context, { operation, request }: Operation
 }
 
 async function start(context: Context, record: OperationRecord): Promise<OperationRecord> {
+  // A tree must not appear in the middle of it, and its newer epoch would end one that is just being started (E1).
+  if (record.request.kind === 'checkpoint') await context.launches.untilNone(record.operation.job);
   const job = context.jobs.get(record.operation.job);
   if (record.request.kind === 'restart') {
     if (record.request.automatic && job.state !== JobState.RESTARTING) {

@@ -20,6 +20,7 @@ const RESULT_OF = {
   resume: 'resumed',
   abort: 'done',
   kill: 'done',
+  discoverSlurm: 'discoveredSlurm',
 } as const satisfies Record<CommandCase, ResultBody['$case']>;
 
 export type BodyOf<C extends CommandCase> = Extract<CommandBody, { $case: C }>;

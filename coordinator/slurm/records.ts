@@ -1,4 +1,4 @@
-/** What the nodes have told of Slurm jobs: in memory, written through to Redis, and forgotten after a week. */
+/** What the nodes, and hooks of slurmctld, have told of Slurm jobs: in memory, written through to Redis, and forgotten after a week. */
 import type { Redis } from 'ioredis';
 import { HoldfastError } from '../../core/errors';
 import { isCluster } from '../../core/slurm/names';
@@ -50,6 +50,11 @@ export class SlurmRecords {
   untracked(): SlurmRecord[] {
     const sinceMs = this.clock.wallMs() - TOLD_MS;
     return this.all().filter(({ heardMs, untracked }) => untracked !== '' && heardMs >= sinceMs);
+  }
+
+  /** Of one record: what was known of it, or what it is without. Durable when the promise resolves. */
+  update(fresh: SlurmRecord, change: (known: SlurmRecord) => SlurmRecord): Promise<void> {
+    return this.put([change(this.#records.get(keyOf(fresh)) ?? fresh)]);
   }
 
   /** Durable when the promise resolves. */

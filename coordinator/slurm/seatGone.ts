@@ -4,15 +4,16 @@ import { type Job, JobState } from '../../proto/gen/holdfast/v1/coordinator';
 import type { Context } from '../context';
 import { killTrees } from '../jobs/kill';
 
+/** An agent has told so. Returns when that is durable. */
+export function handleSeatGone(context: Context, job: Job, node: string): Promise<void> {
+  const task = context.jobs.get(job.id).spec?.slurm;
+  const whose = task ? slurmJob(task) : 'its Slurm job';
+  return stepIsGone(context, job, `its task on node ${node} was ended: ${whose} ended or was requeued`);
+}
+
 /** With a checkpoint it can go on in the next run of the script; without one its work is lost. Returns when that is durable. */
-export async function handleSeatGone(
-  context: Context,
-  { id, incarnation }: Job,
-  node: string,
-): Promise<void> {
+export async function stepIsGone(context: Context, { id, incarnation }: Job, cause: string): Promise<void> {
   const { clock, jobs, locks, running } = context;
-  const task = jobs.get(id).spec?.slurm;
-  const cause = `its task on node ${node} was ended: ${task ? slurmJob(task) : 'its Slurm job'} ended or was requeued`;
   running.abortAllOf(id, { code: 'ABORTED', message: cause, remedy: '' });
   // Behind the operation in flight: if it is past its barrier, it may still commit a newer generation.
   await locks.run(id, async () => {

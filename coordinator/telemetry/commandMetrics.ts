@@ -1,4 +1,5 @@
 /** Commands to the nodes, and nodes that stopped answering. */
+import { attempt } from '../../core/telemetry/attempt';
 import { SHORT_SECONDS } from '../../core/telemetry/buckets';
 import type { Meters } from '../../core/telemetry/meters';
 import type { Context } from '../context';
@@ -20,7 +21,7 @@ export function observeCommands(
   return [
     observe(fleet.commanding, log, ({ command, outcome }) => {
       const measured = seconds.startTimer({ command: command.body?.$case ?? '' });
-      outcome.then((result) => measured({ outcome: outcomeCode(result) ?? 'ok' }));
+      outcome.then((result) => attempt(() => measured({ outcome: outcomeCode(result) ?? 'ok' })));
     }),
     observe(fleet.lost, log, () => lost.inc()),
   ];

@@ -11,6 +11,7 @@ import {
   type Tracer,
   trace,
 } from '@opentelemetry/api';
+import { attempt } from '../../core/telemetry/attempt';
 import { traceParentOf } from '../../core/telemetry/context';
 import type { Operation } from '../../proto/gen/holdfast/v1/coordinator';
 import type { Context } from '../context';
@@ -77,9 +78,7 @@ class OperationSpans {
       below(traced.span),
     );
     command.traceParent = traceParentOf(span);
-    outcome.then((result) => {
-      end(span, outcomeCode(result));
-    });
+    outcome.then((result) => attempt(() => end(span, outcomeCode(result))));
   }
 
   #begin(operation: Operation): Traced {

@@ -30,3 +30,13 @@ export type StopCause = (typeof STOP_CAUSES)[number];
 
 export const isStopCause = (text: string): text is StopCause =>
   (STOP_CAUSES as readonly string[]).includes(text);
+
+/** What a task is called among our jobs. */
+export const taskName = (task: {
+  readonly jobId: number;
+  readonly step: string;
+  readonly task: number;
+}): string => `slurm-${task.jobId}.${task.step}.${task.task}`;
+
+/** Such a name, or the beginning of one up to a dot. */
+export const isTaskName = (text: string): boolean => /^slurm-[1-9][0-9]{0,9}(\.|$)/.test(text);

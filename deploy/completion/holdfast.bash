@@ -7,7 +7,7 @@ _holdfast() {
   for ((index = 1; index < COMP_CWORD; index++)); do
     next="${path:+$path }${COMP_WORDS[index]}"
     case "$next" in
-      'run'|'mpirun'|'checkpoint'|'restart'|'jobs'|'checkpoints'|'checkpoints pin'|'checkpoints unpin'|'checkpoints remove'|'info'|'nodes'|'drain'|'undrain'|'kill'|'export'|'import'|'retention'|'retention explain'|'retention set'|'gc'|'usage'|'slurm'|'slurm check'|'slurm install'|'slurm jobs'|'catalog'|'catalog rebuild'|'agent'|'agent check'|'coordinator'|'config'|'config check'|'config show'|'ca'|'ca init'|'ca issue'|'ca rotate'|'ca revoke'|'ca list'|'rsh'|'completion'|'version') path=$next ;;
+      'run'|'mpirun'|'checkpoint'|'restart'|'jobs'|'checkpoints'|'checkpoints pin'|'checkpoints unpin'|'checkpoints remove'|'info'|'nodes'|'drain'|'undrain'|'kill'|'export'|'import'|'retention'|'retention explain'|'retention set'|'gc'|'usage'|'slurm'|'slurm check'|'slurm install'|'slurm jobs'|'slurm tasks'|'slurm track'|'catalog'|'catalog rebuild'|'agent'|'agent check'|'coordinator'|'config'|'config check'|'config show'|'ca'|'ca init'|'ca issue'|'ca rotate'|'ca revoke'|'ca list'|'rsh'|'completion'|'version') path=$next ;;
       *) break ;;
     esac
   done
@@ -256,7 +256,7 @@ _holdfast() {
       COMPREPLY=() ;;
     'slurm')
       if [[ $cur == -* ]]; then COMPREPLY=($(compgen -W '--help -h' -- "$cur")); return; fi
-      COMPREPLY=($(compgen -W 'check install jobs' -- "$cur")) ;;
+      COMPREPLY=($(compgen -W 'check install jobs tasks track' -- "$cur")) ;;
     'slurm check')
       case "$prev" in
         --conf) COMPREPLY=($(compgen -f -- "$cur")); return ;;
@@ -279,6 +279,28 @@ _holdfast() {
         --munge-socket) COMPREPLY=($(compgen -f -- "$cur")); return ;;
       esac
       if [[ $cur == -* ]]; then COMPREPLY=($(compgen -W '--json --socket --coordinator --auth --ca --munge-socket --help -h' -- "$cur")); return; fi
+      COMPREPLY=() ;;
+    'slurm tasks')
+      case "$prev" in
+        --socket) COMPREPLY=($(compgen -f -- "$cur")); return ;;
+        --coordinator) COMPREPLY=(); return ;;
+        --auth) COMPREPLY=(); return ;;
+        --ca) COMPREPLY=($(compgen -f -- "$cur")); return ;;
+        --munge-socket) COMPREPLY=($(compgen -f -- "$cur")); return ;;
+      esac
+      if [[ $cur == -* ]]; then COMPREPLY=($(compgen -W '--json --socket --coordinator --auth --ca --munge-socket --help -h' -- "$cur")); return; fi
+      COMPREPLY=() ;;
+    'slurm track')
+      case "$prev" in
+        --every) COMPREPLY=(); return ;;
+        --keep) COMPREPLY=(); return ;;
+        --socket) COMPREPLY=($(compgen -f -- "$cur")); return ;;
+        --coordinator) COMPREPLY=(); return ;;
+        --auth) COMPREPLY=(); return ;;
+        --ca) COMPREPLY=($(compgen -f -- "$cur")); return ;;
+        --munge-socket) COMPREPLY=($(compgen -f -- "$cur")); return ;;
+      esac
+      if [[ $cur == -* ]]; then COMPREPLY=($(compgen -W '--every --keep --json --socket --coordinator --auth --ca --munge-socket --help -h' -- "$cur")); return; fi
       COMPREPLY=() ;;
     'catalog')
       if [[ $cur == -* ]]; then COMPREPLY=($(compgen -W '--help -h' -- "$cur")); return; fi

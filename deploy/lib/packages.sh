@@ -35,6 +35,8 @@ munge           munged
 slurmctld       slurmctld
 slurmd          slurmd
 slurm-client    sbatch
+slurmdbd        slurmdbd
+mariadb-server-core  mariadbd
 libslurm-dev    /usr/include/slurm/spank.h
 '
 

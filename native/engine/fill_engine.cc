@@ -2,7 +2,6 @@
 
 #include <algorithm>
 
-#include "blob_reader.h"
 
 namespace holdfast {
 
@@ -14,18 +13,20 @@ void write_chunk(const ProcessWriter& target, Bytes raw, std::span<const IndexRu
   }
 }
 
+// Acts at the end of its scope, however that comes.
+template <typename Act>
+struct Leaving {
+  Act act;
+  ~Leaving() { act(); }
+};
+
 }  // namespace
 
 FillEngine::FillEngine(Bytes index, const std::vector<ProcessId>& targets, unsigned threads, std::vector<BlobKeys> keys,
                        std::function<void()> on_change)
-    : index_(read_index(index)), keys_(std::move(keys)), on_change_(std::move(on_change)), written_(index_.chunks.size()) {
+    : index_(read_index(index)), written_(index_.chunks.size()), queue_(std::move(keys), std::move(on_change)) {
   open_targets(targets);
-  try {
-    threads_.start(threads, "hf-fill", [this] { run(); });
-  } catch (...) {
-    stop();
-    throw;
-  }
+  queue_.start(threads, [this](const FillJob& job, BlobReader& blobs) { write(job, blobs); });
 }
 
 void FillEngine::open_targets(const std::vector<ProcessId>& targets) {
@@ -48,73 +49,31 @@ std::vector<uint32_t> FillEngine::pack_numbers() const {
   return numbers;
 }
 
-std::span<const IndexChunk> FillEngine::chunks_of(uint32_t number) const {
-  const auto range = std::ranges::equal_range(index_.chunks, number, {}, &IndexChunk::pack);
-  return {range.begin(), range.end()};
-}
-
 void FillEngine::submit(uint64_t ticket, uint32_t number, Bytes body, const std::optional<PackChecksum>& recorded) {
   const std::string what = "pack " + std::to_string(number);
-  if (chunks_of(number).empty()) throw Failure("INVALID_ARGUMENT", what + " is not named by the page index");
-  const std::lock_guard lock(mutex_);
-  if (!in_work_.insert(number).second) throw Failure("WRONG_STATE", what + " is being written already");
-  queue_.push_back({ticket, number, body, recorded});
-  changed_.notify_one();
-}
-
-void FillEngine::run() {
-  BlobReader blobs(keys_);
-  for (;;) {
-    std::unique_lock lock(mutex_);
-    changed_.wait(lock, [this] { return stopped_ || !queue_.empty(); });
-    if (stopped_) return;
-    const Job job = queue_.front();
-    queue_.pop_front();
-    lock.unlock();
-    try {
-      const Trust trust = check_pack(job.body, job.recorded, "pack " + std::to_string(job.number));
-      for (const IndexChunk& chunk : chunks_of(job.number)) {
-        if (stopped_) throw Failure("ABORTED", "the fill was closed");
-        const auto runs = std::span(index_.runs).subspan(chunk.first_run, chunk.run_count);
-        const Bytes raw = blobs.read(job.body, chunk, runs, index_.page_size, trust);
-        write_chunk(writers_.at(chunk.image_pid), raw, runs, index_.page_size);
-        uint8_t& written = written_[static_cast<size_t>(&chunk - index_.chunks.data())];
-        if (written == 0) written_pages_ += chunk.pages;
-        written = 1;
-      }
-      finish(job, std::nullopt);
-    } catch (const Failure& failure) {
-      finish(job, failure);
-    } catch (const std::exception& error) {
-      finish(job, Failure("INTERNAL", "pack " + std::to_string(job.number) + ": " + error.what()));
-    }
-  }
-}
-
-void FillEngine::finish(const Job& job, std::optional<Failure> failure) {
+  if (chunks_of(index_, number).empty()) throw Failure("INVALID_ARGUMENT", what + " is not named by the page index");
   {
     const std::lock_guard lock(mutex_);
-    in_work_.erase(job.number);
-    results_.push_back({job.ticket, std::move(failure)});
+    if (!in_work_.insert(number).second) throw Failure("WRONG_STATE", what + " is being written already");
   }
-  on_change_();
+  queue_.add({ticket, number, std::nullopt, body, recorded});
 }
 
-std::vector<FillResult> FillEngine::take_results() {
-  const std::lock_guard lock(mutex_);
-  return std::exchange(results_, {});
-}
-
-void FillEngine::stop() {
-  {
+void FillEngine::write(const FillJob& job, BlobReader& blobs) {
+  const Leaving leaving{[this, &job] {
     const std::lock_guard lock(mutex_);
-    stopped_ = true;
-    changed_.notify_all();
+    in_work_.erase(job.pack);
+  }};
+  const Trust trust = check_pack(job.body, job.recorded, "pack " + std::to_string(job.pack));
+  for (const IndexChunk& chunk : chunks_of(index_, job.pack)) {
+    queue_.check();
+    const auto runs = runs_of(index_, chunk);
+    const Bytes raw = blobs.read(job.body, chunk, runs, index_.page_size, trust);
+    write_chunk(writers_.at(chunk.image_pid), raw, runs, index_.page_size);
+    uint8_t& written = written_[static_cast<size_t>(&chunk - index_.chunks.data())];
+    if (written == 0) written_pages_ += chunk.pages;
+    written = 1;
   }
-  threads_.join();
-  const std::lock_guard lock(mutex_);
-  for (const Job& job : queue_) results_.push_back({job.ticket, Failure("ABORTED", "the fill was closed")});
-  queue_.clear();
 }
 
 }  // namespace holdfast

@@ -6,7 +6,7 @@
 #include <map>
 #include <vector>
 
-#include "fill_engine.h"
+#include "fill_queue.h"
 
 namespace holdfast {
 

@@ -13,10 +13,10 @@ namespace holdfast {
 
 LazyEngine::LazyEngine(Bytes index, unsigned threads, std::vector<BlobKeys> keys, std::function<void()> on_change)
     : index_(read_index(index)),
-      keys_(std::move(keys)),
       on_change_(std::move(on_change)),
       poll_(::epoll_create1(EPOLL_CLOEXEC)),
-      stop_event_(::eventfd(0, EFD_CLOEXEC)) {
+      stop_event_(::eventfd(0, EFD_CLOEXEC)),
+      queue_(std::move(keys), on_change_) {
   if (poll_.fd() < 0 || stop_event_.fd() < 0) throw Failure("LIMIT_EXCEEDED", "the lazy fill has no descriptors");
   for (const uint32_t image_pid : index_.image_pids) {
     memories_.try_emplace(image_pid, index_, image_pid);
@@ -25,7 +25,7 @@ LazyEngine::LazyEngine(Bytes index, unsigned threads, std::vector<BlobKeys> keys
   ::epoll_ctl(poll_.fd(), EPOLL_CTL_ADD, stop_event_.fd(), &event);
   try {
     server_.start(1, "hf-lazy", [this] { serve(); });
-    fillers_.start(threads, "hf-fill", [this] { run(); });
+    queue_.start(threads, [this](const FillJob& job, BlobReader& blobs) { write(job, blobs); });
   } catch (...) {
     stop();
     throw;
@@ -114,50 +114,22 @@ LazyNews LazyEngine::take_news() {
 }
 
 void LazyEngine::submit_chunk(uint64_t ticket, uint32_t number, Bytes blob) {
-  submit({ticket, number, chunk(number).pack, blob, {}});
+  queue_.add({ticket, chunk(number).pack, number, blob, {}});
 }
 
 void LazyEngine::submit_pack(uint64_t ticket, uint32_t number, Bytes pack, const std::optional<PackChecksum>& recorded) {
-  submit({ticket, std::nullopt, number, pack, recorded});
+  queue_.add({ticket, number, std::nullopt, pack, recorded});
 }
 
-void LazyEngine::submit(Job job) {
-  const std::lock_guard lock(mutex_);
-  // Somebody waits for a single chunk.
-  if (job.chunk) queue_.push_front(job);
-  else queue_.push_back(job);
-  changed_.notify_one();
-}
-
-void LazyEngine::run() {
-  BlobReader blobs(keys_);
-  for (;;) {
-    std::unique_lock lock(mutex_);
-    changed_.wait(lock, [this] { return stopped_ || !queue_.empty(); });
-    if (stopped_) return;
-    const Job job = queue_.front();
-    queue_.pop_front();
-    lock.unlock();
-    try {
-      perform(job, blobs);
-      finish(job.ticket, std::nullopt);
-    } catch (const Failure& failure) {
-      finish(job.ticket, failure);
-    } catch (const std::exception& error) {
-      finish(job.ticket, Failure("INTERNAL", "pack " + std::to_string(job.pack) + ": " + error.what()));
-    }
-  }
-}
-
-void LazyEngine::perform(const Job& job, BlobReader& blobs) {
+void LazyEngine::write(const FillJob& job, BlobReader& blobs) {
   if (job.chunk) {
     const IndexChunk& entry = index_.chunks[*job.chunk];
     fill(*job.chunk, blobs.read_blob(job.body, entry, runs_of(index_, entry), index_.page_size));
     return;
   }
   const Trust trust = check_pack(job.body, job.recorded, "pack " + std::to_string(job.pack));
-  for (const IndexChunk& entry : chunks_of(job.pack)) {
-    if (stopped_) throw Failure("ABORTED", "the fill was closed");
+  for (const IndexChunk& entry : chunks_of(index_, job.pack)) {
+    queue_.check();
     if (!is_missing(entry)) continue;
     const auto number = static_cast<uint32_t>(&entry - index_.chunks.data());
     fill(number, blobs.read(job.body, entry, runs_of(index_, entry), index_.page_size, trust));
@@ -171,19 +143,6 @@ void LazyEngine::fill(uint32_t number, Bytes raw) {
   spread(memory, std::move(news));
 }
 
-void LazyEngine::finish(uint64_t ticket, std::optional<Failure> failure) {
-  {
-    const std::lock_guard lock(mutex_);
-    results_.push_back({ticket, std::move(failure)});
-  }
-  on_change_();
-}
-
-std::vector<FillResult> LazyEngine::take_results() {
-  const std::lock_guard lock(mutex_);
-  return std::exchange(results_, {});
-}
-
 std::vector<uint32_t> LazyEngine::missing_packs() {
   std::vector<uint32_t> packs;
   for (const IndexChunk& entry : index_.chunks) {
@@ -192,18 +151,13 @@ std::vector<uint32_t> LazyEngine::missing_packs() {
   return packs;
 }
 
-std::span<const IndexChunk> LazyEngine::chunks_of(uint32_t pack) const {
-  const auto range = std::ranges::equal_range(index_.chunks, pack, {}, &IndexChunk::pack);
-  return {range.begin(), range.end()};
-}
-
 bool LazyEngine::is_missing(const IndexChunk& chunk) {
   LazyMemory& memory = memory_of(chunk.image_pid);
   return !memory.is_over() && !memory.is_done(static_cast<uint32_t>(&chunk - index_.chunks.data()));
 }
 
 bool LazyEngine::is_missing(uint32_t pack) {
-  return std::ranges::any_of(chunks_of(pack), [this](const IndexChunk& chunk) { return is_missing(chunk); });
+  return std::ranges::any_of(chunks_of(index_, pack), [this](const IndexChunk& chunk) { return is_missing(chunk); });
 }
 
 bool LazyEngine::is_complete() {
@@ -211,19 +165,12 @@ bool LazyEngine::is_complete() {
 }
 
 void LazyEngine::stop() {
-  {
-    const std::lock_guard lock(mutex_);
-    stopped_ = true;
-    changed_.notify_all();
-  }
+  stopped_ = true;
   const uint64_t one = 1;
   if (stop_event_.fd() >= 0 && ::write(stop_event_.fd(), &one, sizeof one) < 0) return;
-  fillers_.join();
+  queue_.stop();
   server_.join();
   for (auto& [_, memory] : memories_) memory.release();
-  const std::lock_guard lock(mutex_);
-  for (const Job& job : queue_) results_.push_back({job.ticket, Failure("ABORTED", "the fill was closed")});
-  queue_.clear();
 }
 
 }  // namespace holdfast

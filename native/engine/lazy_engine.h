@@ -2,8 +2,6 @@
 #pragma once
 
 #include <atomic>
-#include <condition_variable>
-#include <deque>
 #include <functional>
 #include <map>
 #include <memory>
@@ -12,8 +10,7 @@
 #include <vector>
 
 #include "address_spaces.h"
-#include "blob_reader.h"
-#include "fill_engine.h"
+#include "fill_queue.h"
 #include "lazy_memory.h"
 #include "worker_threads.h"
 
@@ -39,7 +36,7 @@ class LazyEngine {
   // `recorded`: as of FillEngine::submit.
   void submit_pack(uint64_t ticket, uint32_t number, Bytes pack, const std::optional<PackChecksum>& recorded);
 
-  std::vector<FillResult> take_results();
+  std::vector<FillResult> take_results() { return queue_.take_results(); }
   LazyNews take_news();
 
   // Packs with chunks that are missing.
@@ -54,29 +51,16 @@ class LazyEngine {
   void stop();
 
  private:
-  struct Job {
-    uint64_t ticket;
-    std::optional<uint32_t> chunk;
-    uint32_t pack;
-    Bytes body;
-    std::optional<PackChecksum> recorded;
-  };
-
   void serve();
-  void run();
-  void perform(const Job& job, BlobReader& blobs);
+  void write(const FillJob& job, BlobReader& blobs);
   void fill(uint32_t chunk, Bytes raw);
-  void submit(Job job);
-  void finish(uint64_t ticket, std::optional<Failure> failure);
   // Under no lock of a memory: watches new children, and tells of the rest.
   void spread(LazyMemory& memory, LazyNews&& news);
   void watch(LazyMemory& memory, int userfault);
-  std::span<const IndexChunk> chunks_of(uint32_t pack) const;
   bool is_missing(const IndexChunk& chunk);
   LazyMemory& memory_of(uint32_t image_pid);
 
   const PageIndex index_;
-  const std::vector<BlobKeys> keys_;
   const std::function<void()> on_change_;
   std::map<uint32_t, LazyMemory> memories_;  // by image pid; as it is from the start
   File poll_;
@@ -84,12 +68,9 @@ class LazyEngine {
   std::atomic<uint64_t> resident_pages_ = 0;
   std::atomic<bool> stopped_ = false;
   std::mutex mutex_;  // guards what follows
-  std::condition_variable changed_;
-  std::deque<Job> queue_;
-  std::vector<FillResult> results_;
   LazyNews news_;
   std::map<int, LazyMemory*> watched_;
-  WorkerThreads fillers_;
+  FillQueue queue_;
   WorkerThreads server_;
 };
 

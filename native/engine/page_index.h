@@ -1,6 +1,7 @@
 // The page index (docs/format.md): written by a capture, read and checked by a fill.
 #pragma once
 
+#include <algorithm>
 #include <cstdint>
 #include <functional>
 #include <span>
@@ -70,6 +71,12 @@ struct PageIndex {
 
 inline std::span<const IndexRun> runs_of(const PageIndex& index, const IndexChunk& chunk) {
   return std::span(index.runs).subspan(chunk.first_run, chunk.run_count);
+}
+
+// The chunks of one pack.
+inline std::span<const IndexChunk> chunks_of(const PageIndex& index, uint32_t pack) {
+  const auto range = std::ranges::equal_range(index.chunks, pack, {}, &IndexChunk::pack);
+  return {range.begin(), range.end()};
 }
 
 // Checks every field. CORRUPT or UNKNOWN_FORMAT; memory in proportion to what is really there.

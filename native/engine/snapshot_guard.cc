@@ -7,6 +7,7 @@
 #include <cerrno>
 #include <chrono>
 #include <csignal>
+#include <thread>
 
 #include "../remote/remote_clone.h"
 #include "../remote/remote_reap.h"
@@ -40,11 +41,13 @@ bool has_ended(const File& process) {
   return ::poll(&ended, 1, 0) != 0;
 }
 
+Failure not_ended(int clone) {
+  return Failure("TIMEOUT", "snapshot " + std::to_string(clone) + " was killed and does not end");
+}
+
 void wait_for_end(const File& process, int clone) {
   pollfd ended{process.fd(), POLLIN, 0};
-  if (::poll(&ended, 1, kEndLimitMs) != 1) {
-    throw Failure("TIMEOUT", "snapshot " + std::to_string(clone) + " was killed and does not end");
-  }
+  if (::poll(&ended, 1, kEndLimitMs) != 1) throw not_ended(clone);
 }
 
 // The parent may still be in the hands of CRIU, or not stop in time.
@@ -60,51 +63,51 @@ void reap(const CloneIdentity& identity) {
 }  // namespace
 
 SnapshotGuard::SnapshotGuard(int clone, int parent)
-    : process_(open_clone(clone, parent)), parent_(open_process(parent)), identity_{identify_clone(clone, parent)} {
-  thread_ = std::thread([this] { hold(); });
-  std::unique_lock lock(mutex_);
-  seized_.wait(lock, [this] { return has_report_; });
-  if (!failure_) return;
-  lock.unlock();
-  thread_.join();
-  throw *failure_;
+    : process_(open_clone(clone, parent)), parent_(open_process(parent)), held_(std::make_shared<Held>()) {
+  held_->identity = identify_clone(clone, parent);
+  std::thread([held = held_] { hold(held); }).detach();
+  std::unique_lock lock(held_->mutex);
+  held_->changed.wait(lock, [this] { return held_->has_report; });
+  if (held_->failure) throw *held_->failure;
 }
 
-SnapshotGuard::~SnapshotGuard() { kill(); }
-
-void SnapshotGuard::kill() {
-  kill_process(process_);
-  if (thread_.joinable()) thread_.join();
-}
+SnapshotGuard::~SnapshotGuard() { kill_process(process_); }
 
 void SnapshotGuard::end() {
-  kill();
-  if (!has_ended(parent_)) reap(identity_);
+  kill_process(process_);
+  std::unique_lock lock(held_->mutex);
+  const auto has_gone = [this] { return held_->ended.load(); };
+  if (!held_->changed.wait_for(lock, std::chrono::milliseconds(kEndLimitMs), has_gone)) throw not_ended(held_->identity.clone);
+  lock.unlock();
+  if (!has_ended(parent_)) reap(held_->identity);
 }
 
-void SnapshotGuard::hold() {
+void SnapshotGuard::hold(const std::shared_ptr<Held>& held) {
+  const int clone = held->identity.clone;
   remote_error error{};
-  if (::remote_clone_keep(identity_.clone, &error)) {
-    report(std::nullopt);
-    watch();
-  } else {
-    report(remote_failure(error));
+  if (!::remote_clone_keep(clone, &error)) {
+    held->report(remote_failure(error));
+    return;
   }
-}
-
-void SnapshotGuard::report(std::optional<Failure> failure) {
-  const std::lock_guard lock(mutex_);
-  failure_ = std::move(failure);
-  has_report_ = true;
-  seized_.notify_one();
-}
-
-void SnapshotGuard::watch() {
+  held->report(std::nullopt);
   int status = 0;
   pid_t changed = 0;
-  do changed = ::waitpid(identity_.clone, &status, __WALL);
+  do changed = ::waitpid(clone, &status, __WALL);
   while (changed < 0 ? errno == EINTR : WIFSTOPPED(status));
-  ended_ = true;
+  held->report_end();
+}
+
+void SnapshotGuard::Held::report(std::optional<Failure> reason) {
+  const std::lock_guard lock(mutex);
+  failure = std::move(reason);
+  has_report = true;
+  changed.notify_one();
+}
+
+void SnapshotGuard::Held::report_end() {
+  const std::lock_guard lock(mutex);
+  ended = true;
+  changed.notify_all();
 }
 
 void end_clone(int clone, int parent) {

@@ -30,7 +30,7 @@ struct watcher {
 	pid_t init_pid;
 	/* When the tree was stopped, or the gate of a restore reached; NEVER_MS before that. */
 	int64_t held_since_ms;
-	bool killed;
+	bool woken, killed;
 	/* Descriptors in the order of the enumeration; -1 for none. */
 	struct pollfd watched[WATCHED];
 };
@@ -151,13 +151,25 @@ static void obey_agent(struct watcher *watcher)
 	}
 }
 
+/*
+ * Who has stopped criu may have done so where its death would harm the tree, for it has code of its own in there until it gets to the
+ * gate. There it will fail, and undo what it did.
+ */
+static void wake_when_decided(struct watcher *watcher)
+{
+	if (watcher->woken || watcher->state.kill_at_ms == NEVER_MS) return;
+	kill(watcher->program, SIGCONT);
+	watcher->woken = true;
+}
+
 static void kill_when_due(struct watcher *watcher)
 {
 	if (watcher->killed || now_ms() < watcher->state.kill_at_ms) return;
 	complain("the program %d did not end in time and is killed", (int)watcher->program);
 	/* While criu still keeps the tree stopped, nothing of it can meet a socket in repair mode. */
 	if (tree_runs_on(watcher->options)) end_repair(watcher);
-	kill(watcher->program, SIGKILL);
+	/* With the helper that it may wait for. Of a restore the group may hold more, and the kernel ends that with criu. */
+	kill(is_restore_gate(watcher->options->gated_action) ? watcher->program : -watcher->program, SIGKILL);
 	watcher->killed = true;
 }
 
@@ -181,6 +193,7 @@ static void handle_events(struct watcher *watcher)
 	if (watched[AGENT].fd >= 0 && watched[AGENT].revents) obey_agent(watcher);
 	if (watcher->agent.lost) hold_agent_lost(&watcher->state, now_ms());
 	answer_gate(watcher);
+	wake_when_decided(watcher);
 	kill_when_due(watcher);
 }
 

@@ -1,9 +1,10 @@
 /*
  * holdfast-slurm-hook EVENT [--socket PATH] [--missed PATH]
  *
- * What Slurm's hooks run: tells the node's agent, in one line of JSON, what Slurm says in the environment, and prints what the
- * agent answers. A hook that fails drains the node, and one that is slow holds up every job; so this one takes LIMIT_MS at
- * most and exits with 0, whatever happens (H1). What root could not tell is written to PATH, where the agent finds it later.
+ * What Slurm's hooks run: tells the node's agent (those of slurmctld: the coordinator), in one line of JSON, what Slurm says in
+ * the environment, and prints what it is answered. A hook that fails drains the node, and one that is slow holds up every job; so
+ * this one takes LIMIT_MS at most and exits with 0, whatever happens (H1). What root could not tell the agent is written to PATH,
+ * where it finds it later.
  * docs/native-programs.md has the contract.
  */
 #include <errno.h>
@@ -28,6 +29,7 @@
 #define MAX_MISSED_BYTES (1 << 20)
 #define MAX_VALUE 4096
 #define SOCKET_PATH "/run/holdfast/hooks.sock"
+#define CONTROLLER_SOCKET_PATH "/run/holdfast/slurmctld.sock"
 #define MISSED_PATH "/run/holdfast/missed-hooks"
 
 static const char *const fields[][2] = {
@@ -43,6 +45,7 @@ static const char *const fields[][2] = {
 	{"taskPid", "SLURM_TASK_PID"},
 	{"workDir", "SLURM_JOB_WORK_DIR"},
 	{"options", "HOLDFAST_SLURM_OPTIONS"},
+	{"own", "HOLDFAST_SLURM_OWN"},
 };
 #define FIELD_COUNT (sizeof fields / sizeof *fields)
 
@@ -119,7 +122,7 @@ static void print(const char *text, size_t size)
 	}
 }
 
-/* NULL when the agent took the message; else why not. */
+/* NULL when the message was taken; else why not. */
 static const char *tell(const char *path)
 {
 	struct sockaddr_un address = {.sun_family = AF_UNIX};
@@ -177,7 +180,7 @@ static void give_up(int signal)
 
 int main(int argc, char **argv)
 {
-	const char *event = "", *path = SOCKET_PATH, *missed = MISSED_PATH;
+	const char *event = "", *path = NULL, *missed = MISSED_PATH;
 	for (int i = 1; i < argc; i++) {
 		if (!strcmp(argv[i], "--socket") && i + 1 < argc)
 			path = argv[++i];
@@ -196,7 +199,10 @@ int main(int argc, char **argv)
 
 	compose(event);
 	add("}\n");
+	const char *suffix = strstr(event, "-slurmctld");
+	if (!path) path = suffix ? CONTROLLER_SOCKET_PATH : SOCKET_PATH;
 	const char *why = tell(path);
-	if (why && geteuid() == 0) note_missed(missed, why);
+	/* A coordinator that was not told asks Slurm itself. */
+	if (why && !suffix && geteuid() == 0) note_missed(missed, why);
 	return 0;
 }

@@ -11,6 +11,8 @@
 SPANK_PLUGIN(holdfast, 1);
 
 #define VARIABLE "HOLDFAST_SLURM_OPTIONS"
+/* Is set for tasks that are Holdfast's own command: it sees to the checkpoints of what it starts itself. */
+#define OWN_VARIABLE "HOLDFAST_SLURM_OWN"
 
 static char given[MAX_OPTIONS + 1];
 
@@ -55,11 +57,33 @@ int slurm_spank_init_post_opt(spank_t spank, int argc, char **argv)
 	return 0;
 }
 
+static bool ends_with(const char *text, const char *end)
+{
+	size_t size = strlen(text), end_size = strlen(end);
+	return size >= end_size && !strcmp(text + size - end_size, end);
+}
+
+/* agent/slurm/tasks.ts sees the same in the words of a process. */
+static bool is_own(int count, char **words)
+{
+	for (int i = 0; i < count && i < 3 && words[i]; i++)
+		if (!strcmp(words[i], "holdfast") || ends_with(words[i], "/holdfast") || ends_with(words[i], "/dist/cli/main.js"))
+			return true;
+	return false;
+}
+
 /* On a node: the option arrives also where the environment does not (--export=NONE). */
 int slurm_spank_user_init(spank_t spank, int argc, char **argv)
 {
 	(void)argc;
 	(void)argv;
 	if (*given) spank_setenv(spank, VARIABLE, given, 1);
+	int count = 0;
+	char **words = NULL;
+	if (spank_get_item(spank, S_JOB_ARGV, &count, &words) != ESPANK_SUCCESS) count = 0;
+	if (is_own(count, words))
+		spank_setenv(spank, OWN_VARIABLE, "1", 1);
+	else
+		spank_unsetenv(spank, OWN_VARIABLE);
 	return 0;
 }

@@ -15,6 +15,7 @@
 #include "remote_trace.h"
 #include "remote_wait.h"
 
+#define KEEP_LIMIT_MS 2000
 #define UNSHARE_FIRST (1u << 1) /* CLOSE_RANGE_UNSHARE */
 
 static bool wait_for_stop(pid_t child, struct remote_error *error)
@@ -118,5 +119,6 @@ bool remote_clone_keep(pid_t clone, struct remote_error *error)
 {
 	if (remote_trace(PTRACE_SEIZE, clone, 0, PTRACE_O_EXITKILL) < 0 || remote_trace(PTRACE_INTERRUPT, clone, 0, 0) < 0)
 		return remote_fail(error, errno == ESRCH ? REMOTE_GONE : REMOTE_FAILED, errno, "clone %d cannot be kept", clone);
-	return wait_for_stop(clone, error) && forget_parent(clone, error);
+	if (remote_wait_for_stop_within(clone, KEEP_LIMIT_MS)) return forget_parent(clone, error);
+	return remote_fail(error, REMOTE_FAILED, remote_has_ended(clone) ? ESRCH : ETIMEDOUT, "clone %d did not stop", clone);
 }

@@ -20,7 +20,8 @@ pid_t remote_clone(struct remote_call *parent, struct remote_error *error);
 
 /*
  * Makes the clone the calling thread's tracee, stopped for good: no signal but SIGKILL makes it run. From now on it ends with
- * the caller's process instead of its parent, whose end is no reason to lose the memory.
+ * the caller's process instead of its parent, whose end is no reason to lose the memory. It fails when the clone does not stop within two
+ * seconds.
  */
 bool remote_clone_keep(pid_t clone, struct remote_error *error);
 

@@ -36,7 +36,8 @@ struct remote_task {
 
 /*
  * A process that somebody else traces is refused. One that cannot be stopped within limit_ms (a thread in an
- * uninterruptible wait, such as vfork's) is a failure; it then runs on.
+ * uninterruptible wait, such as vfork's) is a failure; it then runs on. If the kernel itself makes the caller wait for longer, SIGALRM
+ * ends the caller's process: it is one of remote_tracer.h, and *task belongs to whoever waits for that (remote_forget).
  */
 bool remote_stop(struct remote_task *task, pid_t pid, unsigned limit_ms, struct remote_error *error);
 
@@ -45,5 +46,8 @@ pid_t remote_stopped_thread(const struct remote_task *task);
 
 /* Threads that did not stop in time are let go only by the end of the calling thread. */
 void remote_release(struct remote_task *task);
+
+/* Of a task whose tracer has ended, or that was released. */
+void remote_forget(struct remote_task *task);
 
 #endif

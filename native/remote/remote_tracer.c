@@ -4,6 +4,7 @@
 #include <pthread.h>
 #include <sched.h>
 #include <signal.h>
+#include <stdbool.h>
 #include <sys/mman.h>
 #include <sys/wait.h>
 
@@ -17,8 +18,17 @@ struct errand {
 static int run(void *argument)
 {
 	const struct errand *errand = argument;
+	signal(SIGALRM, SIG_DFL);
 	errand->work(errand->argument);
 	return 0;
+}
+
+static bool wait_for_end(pid_t pid, int *status)
+{
+	pid_t ended;
+	do ended = waitpid(pid, status, __WALL);
+	while (ended < 0 && errno == EINTR);
+	return ended == pid;
 }
 
 /*
@@ -28,14 +38,13 @@ static int run(void *argument)
  */
 static int run_and_wait(struct errand *errand, char *stack)
 {
-	int status, reason = 0;
+	int status = 0, reason = 0;
 	sigset_t all, before;
 	sigfillset(&all);
 	pthread_sigmask(SIG_SETMASK, &all, &before);
 	pid_t pid = clone(run, stack + STACK_BYTES, CLONE_VM | CLONE_VFORK | CLONE_FILES | CLONE_FS, errand);
 	if (pid < 0) reason = errno;
-	else
-		while (waitpid(pid, &status, __WALL) < 0 && errno == EINTR) continue;
+	else if (wait_for_end(pid, &status) && WIFSIGNALED(status)) reason = WTERMSIG(status) == SIGALRM ? ETIMEDOUT : ECANCELED;
 	pthread_sigmask(SIG_SETMASK, &before, NULL);
 	return reason;
 }

@@ -5,7 +5,10 @@
 #ifndef HOLDFAST_REMOTE_TRACER_H
 #define HOLDFAST_REMOTE_TRACER_H
 
-/* The calling thread waits. 0, or the errno with which the process could not be started. */
+/*
+ * The calling thread waits. 0; the errno with which the process could not be started; ETIMEDOUT when SIGALRM has ended it before the
+ * function did, ECANCELED for another signal. All are blocked that can be, unless the function unblocks SIGALRM, where nothing is lost with it.
+ */
 int remote_run_as_tracer(void (*work)(void *argument), void *argument);
 
 #endif

@@ -14,6 +14,7 @@ struct visit {
 	remote_work work;
 	void *argument;
 	struct remote_error *error;
+	struct remote_task task;
 	bool is_done;
 };
 
@@ -21,14 +22,14 @@ struct visit {
 static void stop_and_work(void *argument)
 {
 	struct visit *visit = argument;
-	struct remote_task task;
+	struct remote_task *task = &visit->task;
 	struct remote_call call;
-	if (!remote_stop(&task, visit->pid, STOP_LIMIT_MS, visit->error)) return;
-	if (remote_call_begin(&call, remote_stopped_thread(&task), visit->instruction, REMOTE_STOP_OPTIONS, visit->error)) {
+	if (!remote_stop(task, visit->pid, STOP_LIMIT_MS, visit->error)) return;
+	if (remote_call_begin(&call, remote_stopped_thread(task), visit->instruction, REMOTE_STOP_OPTIONS, visit->error)) {
 		visit->is_done = visit->work(&call, visit->argument, visit->error);
 		if (!remote_call_end(&call)) visit->is_done = remote_fail(visit->error, REMOTE_GONE, ESRCH, "process %d", visit->pid);
 	}
-	remote_release(&task);
+	remote_release(task);
 }
 
 /* What can be found out before the process is stopped is not done while it is. */
@@ -52,6 +53,8 @@ bool remote_visit(pid_t pid, remote_work work, void *argument, struct remote_err
 	struct visit visit = {.pid = pid, .work = work, .argument = argument, .error = error};
 	if (!prepare(&visit)) return false;
 	int reason = remote_run_as_tracer(stop_and_work, &visit);
+	remote_forget(&visit.task);
+	if (reason == ETIMEDOUT) return remote_fail(error, REMOTE_FAILED, reason, "process %d did not stop", pid);
 	if (reason) return remote_fail(error, REMOTE_FAILED, reason, "a process that traces process %d", pid);
 	return visit.is_done;
 }

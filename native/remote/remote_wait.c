@@ -43,14 +43,25 @@ bool remote_has_ended(pid_t tid)
  * are gone, and those that the caller traces go only when it waits for them: it would wait for ever. They need no wait of
  * their own, for the kernel lets them go with their tracer.
  */
-int remote_wait_for_stop(pid_t tid)
+static int wait_for_stop(pid_t tid, uint64_t limit_ns)
 {
 	uint64_t start = remote_now_ns();
 	int status = 0;
 	for (bool has_ended = false; !has_ended; has_ended = remote_pause(start) && remote_has_ended(tid)) {
 		pid_t changed = waitpid(tid, &status, __WALL | WNOHANG);
 		if (changed) return changed == tid && WIFSTOPPED(status) ? status : 0;
+		if (remote_now_ns() - start > limit_ns) return 0;
 	}
 	waitpid(tid, &status, __WALL | WNOHANG); /* It may have ended since the last look, and can be reaped. */
 	return 0;
+}
+
+int remote_wait_for_stop(pid_t tid)
+{
+	return wait_for_stop(tid, UINT64_MAX);
+}
+
+int remote_wait_for_stop_within(pid_t tid, unsigned limit_ms)
+{
+	return wait_for_stop(tid, limit_ms * UINT64_C(1000000));
 }

@@ -21,4 +21,7 @@ bool remote_has_ended(pid_t tid);
 /* The next stop's status; 0 when the thread has ended, or is not the caller's. */
 int remote_wait_for_stop(pid_t tid);
 
+/* The same; 0 also when it has not stopped within limit_ms. A thread in a frozen control group (v1) stops when that is thawed. */
+int remote_wait_for_stop_within(pid_t tid, unsigned limit_ms);
+
 #endif

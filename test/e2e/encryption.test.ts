@@ -112,9 +112,9 @@ async function restartAgents(flags: readonly string[]): Promise<void> {
 
 test('the store shows nothing, and both generations restart after a rotation', async () => {
   const { id, output } = await start('secret');
-  const watch = new SecretWatch([readText(join(keys, TENANT, '2026-01')).trim()]);
+  const watch = new SecretWatch(stack, [readText(join(keys, TENANT, '2026-01')).trim()]);
   const first = await checkpoint(stack, 'node1', id);
-  expect(watch.end(stack)).toEqual([]);
+  expect(watch.end()).toEqual([]);
   addKey('2026-02');
   await goesOn(output);
   const second = await checkpoint(stack, 'node1', id);

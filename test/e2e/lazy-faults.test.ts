@@ -17,6 +17,7 @@ import {
   jobEnd,
   killJob,
   linesAtLeast,
+  RESTARTED,
   submit,
   undisturbed,
   until,
@@ -86,7 +87,7 @@ const POINTS = FAULT_POINTS.filter((point) => point.startsWith('agent.lazy.'));
 
 test.each(POINTS)('%s: the agent is killed, and the job restarted by its policy', (point) =>
   told(stack, async () => {
-    const job = await ended(point, ['--restart', 'any', '--every', '1h']);
+    const job = await ended(point, [...RESTARTED, '--every', '1h']);
     await agentWith(point);
     await operations.restart(job.ckptId, [], true);
     await stack.agents.get(NODE)?.ended();

@@ -31,8 +31,8 @@ afterAll(() => stack?.stop());
 const compiled = (name: string): string => compileVictim(name, stack.shared);
 
 const JOBS: readonly [string, () => string[], number][] = [
-  ['a process', () => [compiled('series'), '64', '200', '50', '1', '3'], 3],
-  ['four threads', () => [compiled('series'), '64', '200', '50', '4'], 0],
+  ['a process', () => [compiled('series'), '64', '200', '100', '1', '3'], 3],
+  ['four threads', () => [compiled('series'), '64', '200', '100', '4'], 0],
   ['a tree of processes', () => [compiled('tree'), '600', '50', '/tmp/tree'], 0],
 ];
 
@@ -59,7 +59,7 @@ test.each(JOBS)('%s', async (title, command, exitCode) => {
     const tail = readText(tails(output).at(-1) ?? '');
     expectSurvival(stack, ended, output, expected);
     expect(ended.stdout).toBe(expected.stdout.slice(before.length - tail.length));
-    expect(stack.logs(60)).toContain('all memory of the tree is there');
+    expect(stack.logs(60)).toContain('lazy restart over');
   }
 });
 

@@ -9,7 +9,7 @@ import { armStop, heldPids, stopped, thawed } from './hang';
 import { expectUndisturbed, type MpiJob, startMpiJob } from './mpiJob';
 import { Operations } from './operations';
 import { Residue } from './residue';
-import { goesOn, restart, until } from './survival';
+import { goesOn, RESTARTED, restart, until } from './survival';
 import { told } from './told';
 
 const NODES = ['node1', 'node2', 'node3'];
@@ -114,7 +114,7 @@ async function moveTo(nodes: readonly string[]): Promise<void> {
 beforeAll(async () => {
   stack = await Stack.start({ nodes: NODES, store: 'directory', leaseMs: LEASE_MS });
   operations = new Operations(stack, 'node1');
-  job = await startMpiJob(stack, { memoryMib: 2, flags: ['--restart', 'any', '--max-restarts', '100'] });
+  job = await startMpiJob(stack, { memoryMib: 2, flags: RESTARTED });
   residue = new Residue(stack, NODES);
   await commit();
 });

@@ -11,7 +11,7 @@ import { armStop, heldPids, stopped, thawed } from './hang';
 import { expectUndisturbed, type MpiJob, startMpiJob } from './mpiJob';
 import { Operations } from './operations';
 import { Residue } from './residue';
-import { goesOn, jobEnd, until } from './survival';
+import { goesOn, jobEnd, RESTARTED, until } from './survival';
 import { told } from './told';
 
 const NODES = ['node1', 'node2', 'node3'];
@@ -81,7 +81,7 @@ const restartCount = async (): Promise<number> =>
 beforeAll(async () => {
   stack = await Stack.start({ nodes: NODES, store: 'directory', leaseMs: LEASE_MS });
   operations = new Operations(stack, 'node1');
-  job = await startMpiJob(stack, { memoryMib: 16, flags: ['--restart', 'any', '--max-restarts', '100'] });
+  job = await startMpiJob(stack, { memoryMib: 16, flags: RESTARTED });
   residue = new Residue(stack, ['node1']);
   await commit();
 });

@@ -70,10 +70,10 @@ describe('Open MPI', () => {
   test('over shared memory on one node, restarted on another', async () => {
     const launcher = [...OPEN_MPI, '-n', '2'];
     const job = await started('vader', launcher, launcher, series(), ['node1']);
-    const watch = new SecretWatch(Object.values(stack.storeAccess.environment).map(String));
+    const watch = new SecretWatch(stack, Object.values(stack.storeAccess.environment).map(String));
     await checkpoint(stack, 'node1', job.id);
     // The store's keys: not in arguments, children, logs or Redis, and not in what is stored.
-    expect(watch.end(stack)).toEqual([]);
+    expect(watch.end()).toEqual([]);
     await goesOn(job.output);
     await killJob(stack, 'node1', job.id);
     job.brake.release();

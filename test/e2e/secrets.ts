@@ -1,4 +1,4 @@
-/** Where secrets of a site would be seen: looked for everywhere while a stack works, and in all that it leaves. */
+/** Where secrets of a site would be seen: looked for on all nodes while a stack works, and in all that it leaves. */
 import { readdirSync, readFileSync, readlinkSync, statSync } from 'node:fs';
 import { basename, join } from 'node:path';
 import type { Stack } from '../harness/stack';
@@ -16,30 +16,41 @@ export class SecretWatch {
   /** How often each process was looked at. */
   readonly #looks = new Map<string, number>();
 
-  constructor(private readonly secrets: readonly string[]) {
+  constructor(
+    private readonly stack: Stack,
+    private readonly secrets: readonly string[],
+  ) {
     if (secrets.length === 0 || secrets.some((secret) => secret.length < 8)) throw new Error('no secrets');
     this.#timer = setInterval(() => this.#look(), LOOK_MS);
   }
 
   /** Places in which one was seen: arguments and environments since the start, and files that there are now. */
-  end(stack: Stack): string[] {
+  end(): string[] {
     clearInterval(this.#timer);
     this.#look();
     if (this.#children === 0) throw new Error('no child of an agent was seen: the watch proves nothing');
-    for (const part of ['logs', 'state', 'store']) this.#lookInto(join(stack.directory, part));
+    for (const part of ['logs', 'state', 'store']) this.#lookInto(join(this.stack.directory, part));
     return [...this.#found].sort();
   }
 
   #look(): void {
-    for (const pid of readdirSync('/proc').filter((name) => /^[0-9]+$/.test(name))) {
-      const looks = (this.#looks.get(pid) ?? 0) + 1;
-      if (looks > LOOKS) continue;
-      this.#looks.set(pid, looks);
-      this.#check(`arguments of ${nameOf(pid)}`, () => readFileSync(`/proc/${pid}/cmdline`));
-      if (!CHILD.test(nameOf(pid))) continue;
-      this.#children++;
-      this.#check(`environment of ${nameOf(pid)}`, () => readFileSync(`/proc/${pid}/environ`));
+    for (const node of this.stack.cluster.nodes) {
+      const proc = node.path('/proc');
+      for (const pid of readdirSync(proc).filter((name) => /^[0-9]+$/.test(name)))
+        this.#lookAt(join(proc, pid));
     }
+  }
+
+  /** @param directory of the process in the /proc of its node */
+  #lookAt(directory: string): void {
+    const looks = (this.#looks.get(directory) ?? 0) + 1;
+    if (looks > LOOKS) return;
+    this.#looks.set(directory, looks);
+    const name = nameOf(directory);
+    this.#check(`arguments of ${name}`, () => readFileSync(join(directory, 'cmdline')));
+    if (!CHILD.test(name)) return;
+    this.#children++;
+    this.#check(`environment of ${name}`, () => readFileSync(join(directory, 'environ')));
   }
 
   #lookInto(directory: string): void {
@@ -58,9 +69,9 @@ export class SecretWatch {
   }
 }
 
-function nameOf(pid: string): string {
+function nameOf(directory: string): string {
   try {
-    return basename(readlinkSync(`/proc/${pid}/exe`));
+    return basename(readlinkSync(join(directory, 'exe')));
   } catch {
     return '';
   }

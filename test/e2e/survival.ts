@@ -65,6 +65,9 @@ export class Brake {
   }
 }
 
+/** Of a job that the coordinator restarts by itself, without a long wait when it did so before. */
+export const RESTARTED = ['--restart', 'any', '--max-restarts', '100', '--restart-backoff', '1s'];
+
 export interface Submission {
   readonly name: string;
   readonly argv: readonly string[];

@@ -104,6 +104,8 @@ export class SimulatedNode {
       case 'kill':
         this.#kill(job, body.value);
         return done;
+      case 'discoverSlurm':
+        return { $case: 'discoveredSlurm', value: { processes: [] } };
       case undefined:
         throw new HoldfastError('INVALID_ARGUMENT', 'a command without a body');
     }

@@ -9,6 +9,7 @@ import { PROJECT_ROOT } from '../../native/paths';
 import { until } from '../e2e/survival';
 import { HEAD, type Stack } from '../harness/stack';
 import type { RunOptions, RunResult } from '../nodes/run';
+import { startAccounting } from './accounting';
 import { cgroupConf, slurmConf, withLine } from './config';
 
 /** An ordinary user with a home directory on all nodes. */
@@ -19,6 +20,8 @@ export interface SlurmClusterOptions {
   readonly extra?: readonly string[];
   /** Text of plugstack.conf. */
   readonly plugStack?: string;
+  /** With slurmdbd and its database: `sacct` answers. */
+  readonly accounting?: boolean;
 }
 
 const UP_LIMIT_MS = 20_000;
@@ -35,7 +38,7 @@ export class SlurmCluster {
   /** Resolves when all compute nodes of the stack are idle. */
   static async onto(
     stack: Stack,
-    { extra, plugStack = '' }: SlurmClusterOptions = {},
+    { extra, plugStack = '', accounting = false }: SlurmClusterOptions = {},
   ): Promise<SlurmCluster> {
     const nodes = stack.cluster.nodes.filter(({ name }) => name !== HEAD);
     const cluster = new SlurmCluster(
@@ -44,10 +47,11 @@ export class SlurmCluster {
       nodes.map(({ name }) => name),
     );
     cluster.write(
-      slurmConf({ directory: cluster.directory, controller: stack.node(HEAD), nodes, extra }),
+      slurmConf({ directory: cluster.directory, controller: stack.node(HEAD), nodes, extra, accounting }),
       plugStack,
     );
     await Promise.all(stack.cluster.nodes.map(({ name }) => cluster.prepare(name)));
+    if (accounting) await startAccounting(stack.node(HEAD), cluster.directory);
     await cluster.must(HEAD, ['slurmctld', '-c']);
     await Promise.all(cluster.nodes.map((name) => cluster.must(name, ['slurmd'])));
     await cluster.idle(cluster.nodes);
@@ -96,6 +100,23 @@ export class SlurmCluster {
         return at > 0 ? [[word.slice(0, at), word.slice(at + 1)]] : [];
       }),
     );
+  }
+
+  /**
+   * What `sacct` says of a job when its last run has ended, run by run, the oldest first: it needs `accounting`. Records arrive a little
+   * later than scontrol knows.
+   */
+  async runs(id: number): Promise<{ state: string; exitCode: string; nodes: string }[]> {
+    const fields = ['--format=State,ExitCode,NodeList', '--noheader', '--parsable2'];
+    return until(`the records of Slurm job ${id}`, async () => {
+      const text = await this.must(HEAD, ['sacct', '-j', String(id), '--duplicates', '-X', ...fields]);
+      const runs = text
+        .split('\n')
+        .filter(Boolean)
+        .map((line) => line.split('|'))
+        .map(([state = '', exitCode = '', nodes = '']) => ({ state, exitCode, nodes }));
+      return runs.length > 0 && !runs.some(({ state }) => /PENDING|RUNNING/.test(state)) ? runs : null;
+    });
   }
 
   /** Resolves with the fields of the Slurm job when it is in one of the states, e.g. RUNNING or COMPLETED. */
@@ -156,11 +177,15 @@ export class SlurmCluster {
   }
 
   private async idle(nodes: readonly string[]): Promise<void> {
+    const sinfo = ['sinfo', '-h', '-N', '-o', '%N %t', '-n', nodes.join(',')];
     const look = async () => {
-      const states = await this.must(HEAD, ['sinfo', '-h', '-N', '-o', '%N %t', '-n', nodes.join(',')]);
+      // slurmctld may not listen yet.
+      const { stdout: states } = await this.stack.node(HEAD).run(sinfo);
       const idle = new Set(states.split('\n').flatMap((line) => /^(\S+) idle$/.exec(line)?.[1] ?? []));
       return nodes.every((name) => idle.has(name)) ? true : null;
     };
-    await until(`idle Slurm nodes ${nodes.join(', ')}`, look, UP_LIMIT_MS);
+    await until(`idle Slurm nodes ${nodes.join(', ')}`, look, UP_LIMIT_MS).catch((error: Error) => {
+      throw new Error(`${error.message}\n${this.log()}`);
+    });
   }
 }

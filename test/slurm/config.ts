@@ -7,6 +7,8 @@ export interface SlurmSite {
   readonly nodes: readonly { readonly name: string; readonly address: string }[];
   /** More lines of slurm.conf. */
   readonly extra?: readonly string[];
+  /** There is a slurmdbd on the controller's machine. */
+  readonly accounting?: boolean;
 }
 
 export const CPUS_PER_NODE = 4;
@@ -18,7 +20,13 @@ export const GRACE_SECONDS = 20;
  * slurm.conf of a cluster with two partitions: jobs of `urgent` pre-empt those of `normal`, which are requeued. A node that is
  * lost is noticed within seconds.
  */
-export function slurmConf({ directory, controller, nodes, extra = [] }: SlurmSite): string {
+export function slurmConf({
+  directory,
+  controller,
+  nodes,
+  extra = [],
+  accounting = false,
+}: SlurmSite): string {
   const names = nodes.map(({ name }) => name).join(',');
   return lines([
     'ClusterName=test',
@@ -36,8 +44,15 @@ export function slurmConf({ directory, controller, nodes, extra = [] }: SlurmSit
     'SlurmctldDebug=verbose',
     'ProctrackType=proctrack/cgroup',
     'TaskPlugin=task/cgroup',
-    'JobAcctGatherType=jobacct_gather/none',
-    'AccountingStorageType=accounting_storage/none',
+    ...(accounting
+      ? [
+          ...['JobAcctGatherType=jobacct_gather/linux', 'JobAcctGatherFrequency=task=1'],
+          ...[
+            'AccountingStorageType=accounting_storage/slurmdbd',
+            `AccountingStorageHost=${controller.name}`,
+          ],
+        ]
+      : ['JobAcctGatherType=jobacct_gather/none', 'AccountingStorageType=accounting_storage/none']),
     'JobCompType=jobcomp/filetxt',
     `JobCompLoc=${directory}/jobcomp.log`,
     'SelectType=select/cons_tres',
@@ -65,6 +80,29 @@ export function slurmConf({ directory, controller, nodes, extra = [] }: SlurmSit
     ),
     `PartitionName=normal Nodes=${names} Default=YES PriorityTier=1 GraceTime=${GRACE_SECONDS} MaxTime=INFINITE State=UP`,
     `PartitionName=urgent Nodes=${names} PriorityTier=10 PreemptMode=OFF MaxTime=INFINITE State=UP`,
+  ]);
+}
+
+/** @param name of the machine that it runs on, with its database */
+export function slurmdbdConf({
+  directory,
+  name,
+}: {
+  readonly directory: string;
+  readonly name: string;
+}): string {
+  return lines([
+    'AuthType=auth/munge',
+    `DbdHost=${name}`,
+    'SlurmUser=root',
+    'StorageType=accounting_storage/mysql',
+    // By the socket of the machine itself.
+    'StorageHost=localhost',
+    'StorageLoc=slurm_acct_db',
+    'StorageUser=root',
+    'PidFile=/run/slurmdbd.pid',
+    `LogFile=${directory}/slurmdbd.log`,
+    'DebugLevel=info',
   ]);
 }
 

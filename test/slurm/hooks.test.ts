@@ -1,12 +1,14 @@
 /** What Slurm runs of ours must never hurt it: whatever is down, hooks are quick, jobs run, nodes stay in service. */
-import { readFileSync } from 'node:fs';
+import { readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { until } from '../e2e/survival';
-import { Stack } from '../harness/stack';
+import { HEAD, Stack } from '../harness/stack';
 import { ALICE, SlurmCluster } from './cluster';
 import { installedSite } from './site';
 
 const NODES = ['node1'];
+const OF_NODE = ['prolog', 'epilog', 'task-prolog', 'task-epilog'];
+const OF_CONTROLLER = ['prolog-slurmctld', 'epilog-slurmctld'];
 const HOOK_LIMIT_MS = 2_000;
 let stack: Stack;
 let slurm: SlurmCluster;
@@ -22,18 +24,23 @@ interface Record {
   readonly jobId: number;
   readonly node: string;
   readonly user: string;
+  readonly nodeList: string;
   readonly registeredMs: number | null;
   readonly endedMs: number | null;
   readonly untracked: string;
 }
 
-/** What the coordinator knows of a Slurm job, once the job's end has arrived there. */
-async function recordOf(id: number, user: { uid?: number; gid?: number } = {}): Promise<Record> {
+/** What the coordinator knows of a Slurm job on its node, or as a whole, once the job's end has arrived there. */
+async function recordOf(
+  id: number,
+  user: { uid?: number; gid?: number } = {},
+  of: 'node1' | '' = 'node1',
+): Promise<Record> {
   const look = async () => {
     const { code, stdout } = await stack.holdfast('node1', ['slurm', 'jobs', '--json'], user);
     if (code === 8) return null; // its agent looks for the coordinator
     const { records } = JSON.parse(stdout) as { records: Record[] };
-    return records.find(({ jobId, endedMs }) => jobId === id && endedMs !== null) ?? null;
+    return records.find(({ jobId, node, endedMs }) => jobId === id && node === of && endedMs) ?? null;
   };
   return until(`the record of Slurm job ${id}`, look, 30_000).catch((error: Error) => {
     throw new Error(`${error.message}\n${stack.logs()}`);
@@ -48,13 +55,19 @@ async function runs(): Promise<number> {
   return id;
 }
 
-/** The hooks as Slurm runs them: without PATH, as root on the node. */
-async function hookTakesMs(name: string): Promise<number> {
-  const env = { PATH: undefined, SLURM_JOB_ID: '4711', SLURM_JOB_UID: String(ALICE.uid) };
-  const began = Date.now();
-  const { code, stdout } = await stack.node('node1').run([installedSite(stack).path(name)], { env });
-  expect({ code, stdout }).toEqual({ code: 0, stdout: '' });
-  return Date.now() - began;
+/** The hooks as Slurm runs them, without PATH: all of them are quick, say nothing and exit with 0. */
+async function expectQuick(
+  names: readonly string[],
+  user: { uid?: number; gid?: number } = {},
+): Promise<void> {
+  for (const name of names) {
+    const node = OF_CONTROLLER.includes(name) ? HEAD : 'node1';
+    const env = { PATH: undefined, SLURM_JOB_ID: '4711', SLURM_JOB_UID: String(ALICE.uid) };
+    const began = Date.now();
+    const { code, stdout } = await stack.node(node).run([installedSite(stack).path(name)], { env, ...user });
+    expect({ name, code, stdout }).toEqual({ name, code: 0, stdout: '' });
+    expect(Date.now() - began).toBeLessThan(HOOK_LIMIT_MS);
+  }
 }
 
 async function expectNodeInService(): Promise<void> {
@@ -75,14 +88,16 @@ async function expectNodeInService(): Promise<void> {
 test('a job is registered by its prolog and finalized by its epilog', async () => {
   const id = await runs();
   expect(await recordOf(id, ALICE)).toMatchObject({ node: 'node1', user: 'alice', untracked: '' });
+  expect(await recordOf(id, ALICE, '')).toMatchObject({
+    ...{ user: 'alice', nodeList: 'node1', registeredMs: expect.any(Number) },
+  });
   const { stdout } = await stack.holdfast('node1', ['jobs', '--all'], ALICE);
   expect(stdout).toBe('no jobs\n');
 });
 
 test('without an agent hooks are quick, the job runs untracked, and holdfast jobs says so later', async () => {
   await stack.agents.get('node1')?.stop('SIGKILL');
-  for (const name of ['prolog', 'epilog', 'task-prolog', 'task-epilog'])
-    expect(await hookTakesMs(name)).toBeLessThan(HOOK_LIMIT_MS);
+  await expectQuick(OF_NODE);
   const id = await runs();
   await expectNodeInService();
   await stack.startAgent('node1');
@@ -95,8 +110,7 @@ test('with an agent that hangs hooks end in time, and the job runs', async () =>
   const agent = stack.agents.get('node1');
   agent?.pause();
   try {
-    for (const name of ['prolog', 'epilog', 'task-prolog'])
-      expect(await hookTakesMs(name)).toBeLessThan(HOOK_LIMIT_MS);
+    await expectQuick(['prolog', 'epilog', 'task-prolog']);
     const id = await runs();
     await expectNodeInService();
     agent?.resume();
@@ -108,11 +122,34 @@ test('with an agent that hangs hooks end in time, and the job runs', async () =>
 
 test('without a coordinator hooks are quick, and it is told when it is back', async () => {
   await stack.coordinator?.stop('SIGKILL');
-  expect(await hookTakesMs('prolog')).toBeLessThan(HOOK_LIMIT_MS);
+  await expectQuick(['prolog', ...OF_CONTROLLER]);
   const id = await runs();
   await expectNodeInService();
   await stack.startCoordinator();
   expect(await recordOf(id)).toMatchObject({ user: 'alice', untracked: '' });
+});
+
+test('with a coordinator that hangs hooks end in time, and the job runs', async () => {
+  stack.coordinator?.pause();
+  try {
+    await expectQuick(['prolog', ...OF_CONTROLLER]);
+    await runs();
+    await expectNodeInService();
+  } finally {
+    stack.coordinator?.resume();
+  }
+});
+
+test("only Slurm's own user speaks for the controller", async () => {
+  const known = async () => {
+    const { records } = await stack.json<{ records: Record[] }>('node1', ['slurm', 'jobs']);
+    return records.filter(({ jobId, node }) => jobId === 4711 && node === '').length;
+  };
+  const before = await known();
+  await expectQuick(OF_CONTROLLER, ALICE);
+  expect(await known()).toBe(before);
+  await expectQuick(OF_CONTROLLER);
+  await until("root's word", async () => ((await known()) > 0 ? true : null), 5_000);
 });
 
 test('--holdfast is checked when a job is submitted, and reaches the job', async () => {
@@ -141,8 +178,11 @@ test('a node that Slurm drains is drained, and opened with it', async () => {
     );
     return nodes.find(({ name }) => name === 'node1')?.drain?.reason ?? null;
   };
-  const update = (...words: string[]) =>
-    slurm.must('head', ['scontrol', 'update', 'nodename=node1', ...words]);
+  const update = async (...words: string[]) => {
+    await slurm.must('head', ['scontrol', 'update', 'nodename=node1', ...words]);
+    // The coordinator asks at once, as after any job.
+    await expectQuick(['epilog-slurmctld']);
+  };
   await update('state=drain', 'reason=bad memory');
   expect(await until('the drain', drained, 20_000)).toBe('Slurm: bad memory');
   await update('state=resume');
@@ -164,4 +204,28 @@ test('holdfast slurm check finds what is set up and what is not', async () => {
   expect(bare.code).toBe(2);
   expect(bare.stdout).toContain('write: ProctrackType=proctrack/cgroup');
   expect(bare.stdout).toContain(`write: Prolog=${directory}/prolog`);
+  const missing = await stack.holdfast('head', ['slurm', 'check', '--conf', '/no/slurm.conf']);
+  expect(missing.code).toBe(2);
+  expect(missing.stderr).toContain(
+    "Slurm's configuration /no/slurm.conf cannot be read: there is no such file",
+  );
+});
+
+test('holdfast slurm install puts everything there, and prints lines that are the ones check wants', async () => {
+  const to = join(stack.shared, 'installed');
+  const installed = await stack.holdfast('head', ['slurm', 'install', '--to', to]);
+  expect(installed.code).toBe(0);
+  const [conf = '', plugStack = ''] = installed.stdout.split('# plugstack.conf\n');
+  writeFileSync(join(stack.shared, 'plugstack.conf'), plugStack);
+  const good = [
+    'ProctrackType=proctrack/cgroup',
+    'TaskPlugin=task/cgroup',
+    'SlurmdTimeout=60',
+    'JobFileAppend=1',
+  ];
+  const lines = [...good, `PlugStackConfig=${stack.shared}/plugstack.conf`, conf];
+  writeFileSync(join(stack.shared, 'slurm.conf'), lines.join('\n'));
+  const check = ['slurm', 'check', '--to', to, '--conf', join(stack.shared, 'slurm.conf')];
+  const { findings } = await stack.json<{ findings: { verdict: string }[] }>('head', check);
+  expect(findings.filter(({ verdict }) => verdict !== 'ok')).toEqual([]);
 });

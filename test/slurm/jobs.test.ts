@@ -6,14 +6,16 @@ import { HEAD, readText, Stack } from '../harness/stack';
 import { compileVictim } from '../harness/victims';
 import { SlurmCluster } from './cluster';
 import { Script } from './script';
+import { installedSite } from './site';
 
 const NODES = ['node1', 'node2', 'node3'];
 let stack: Stack;
 let slurm: SlurmCluster;
 
 beforeAll(async () => {
-  stack = await Stack.start({ nodes: NODES, store: 'directory', leaseMs: 4000 });
-  slurm = await SlurmCluster.onto(stack);
+  const flags = { coordinatorFlags: ['--slurm'] };
+  stack = await Stack.start({ nodes: NODES, store: 'directory', leaseMs: 4000, ...flags });
+  slurm = await SlurmCluster.onto(stack, { extra: installedSite(stack).slurmConf, accounting: true });
 });
 afterAll(() => stack?.stop());
 
@@ -46,7 +48,6 @@ test('a dead node: the job goes on elsewhere from its last checkpoint, and ends 
   await script.says(/committed \(generation 2\)/);
   const { NodeList = '' } = await slurm.job(script.id);
   const putBack = await killed(NodeList);
-  await script.beginNow();
   const { NodeList: now } = await script.restarted(1);
   expect(now).not.toBe(NodeList);
   await script.goesOn();
@@ -54,6 +55,10 @@ test('a dead node: the job goes on elsewhere from its last checkpoint, and ends 
   expect(readText(script.output)).toBe(await outputOf(short(), long('3')));
   expect(script.errors).toMatch(/was completed by an earlier run of the script/);
   expect(script.errors).toContain(`${NodeList} → ${now}`);
+  expect(await slurm.runs(script.id)).toEqual([
+    { state: 'NODE_FAIL', exitCode: '0:0', nodes: NodeList },
+    { state: 'FAILED', exitCode: '3:0', nodes: now },
+  ]);
   await putBack();
 });
 
@@ -77,12 +82,15 @@ test('MPI on two nodes, one of them dies: the two that are left go on', async ()
   const jobs = await stack.json<{ jobs: { nodes: string[] }[] }>('node3', ['jobs']);
   expect(jobs.jobs.map(({ nodes }) => nodes)).toEqual([['node1', 'node2']]);
   const putBack = await killed('node2');
-  await script.beginNow();
   expect(await script.restarted(1)).toMatchObject({ NodeList: 'node[1,3]', NumNodes: '2' });
   await script.goesOn();
   expect(await script.end('COMPLETED')).toMatchObject({ ExitCode: '0:0', Restarts: '1' });
   const alone = ['mpirun.openmpi', '-n', '4', ...launcher, ...program];
   expect(readText(script.output)).toBe(await outputOf(alone));
+  expect(await slurm.runs(script.id)).toEqual([
+    { state: 'NODE_FAIL', exitCode: '0:0', nodes: 'node[1-2]' },
+    { state: 'COMPLETED', exitCode: '0:0', nodes: 'node[1,3]' },
+  ]);
   await putBack();
 });
 
@@ -114,6 +122,11 @@ test('a more urgent job: checkpointed within the grace time, requeued, and ended
   await script.goesOn();
   expect(await script.end('COMPLETED')).toMatchObject({ Restarts: '1' });
   expect(readText(script.output)).toBe(await outputOf(short(), long('0')));
+  // Stopped at its checkpoint before Slurm pre-empts it.
+  expect(await slurm.runs(script.id)).toEqual([
+    { state: 'REQUEUED', exitCode: '0:0', nodes: 'node3' },
+    { state: 'COMPLETED', exitCode: '0:0', nodes: 'node3' },
+  ]);
 });
 
 test('a restored job is suspended, resumed and cancelled as any other', async () => {
@@ -121,7 +134,6 @@ test('a restored job is suspended, resumed and cancelled as any other', async ()
   const script = await submit('cancel', run(long('0')), ['--nodelist=node2', '--open-mode=append']);
   await script.says(/committed \(generation 1\)/);
   expect(await slurm.alice(['scontrol', 'requeue', String(script.id)])).toMatchObject({ code: 0 });
-  await script.beginNow();
   await script.restarted(1);
   await script.says(/ restarted, output in/);
   await script.goesOn();
@@ -151,7 +163,36 @@ test('a restored job is suspended, resumed and cancelled as any other', async ()
   expect(await slurm.alice(['scancel', String(script.id)])).toMatchObject({ code: 0 });
   await slurm.jobIn(script.id, ['CANCELLED']);
   await leftovers.none();
-  const { jobs } = await stack.json<{ jobs: { state: string; name: string }[] }>('node3', ['jobs', '--all']);
-  expect(jobs.at(-1)).toMatchObject({ state: 'STOPPED' });
+  expect((await lastJob((job) => job.state === 'FAILED')).reason).toContain(
+    `Slurm job ${script.id} was cancelled`,
+  );
+  script.release();
+});
+
+interface JobView {
+  readonly id: string;
+  readonly state: string;
+  readonly reason: string;
+}
+
+/** The newest job, once it is so. */
+const lastJob = (isSo: (job: JobView) => boolean): Promise<JobView> =>
+  until('the newest job', async () => {
+    const { code, stdout } = await stack.holdfast('node3', ['jobs', '--all', '--json']);
+    if (code === 8) return null; // its agent looks for the coordinator
+    const last = (JSON.parse(stdout) as { jobs: JobView[] }).jobs.at(-1);
+    return last !== undefined && isSo(last) ? last : null;
+  });
+
+test('a job that is cancelled while it waits, and no coordinator is there, is over when one is', async () => {
+  const script = await submit('waits', run(long('0')), []);
+  await script.says(/committed \(generation 1\)/);
+  expect(await slurm.alice(['scontrol', 'requeuehold', String(script.id)])).toMatchObject({ code: 0 });
+  await lastJob(({ state }) => state === 'STOPPED');
+  await stack.coordinator?.stop('SIGKILL');
+  expect(await slurm.alice(['scancel', String(script.id)])).toMatchObject({ code: 0 });
+  await stack.startCoordinator();
+  const { reason } = await lastJob(({ state }) => state === 'FAILED');
+  expect(reason).toMatch(new RegExp(`; Slurm job ${script.id} was cancelled$`));
   script.release();
 });

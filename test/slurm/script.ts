@@ -60,18 +60,6 @@ export class Script {
     return this.told(run);
   }
 
-  /** Once the job waits after the loss of a node: it would do so for two minutes. */
-  async beginNow(): Promise<void> {
-    await this.told(this.slurm.jobIn(this.id, ['PENDING']));
-    const { code, stderr } = await this.slurm.alice([
-      'scontrol',
-      'update',
-      `JobId=${this.id}`,
-      'StartTime=now',
-    ]);
-    if (code !== 0) throw new Error(stderr);
-  }
-
   /** Moves its end: time limits are whole minutes, this is not. */
   async endIn(seconds: number): Promise<void> {
     const end = new Date(Date.now() + seconds * 1000 - new Date().getTimezoneOffset() * 60_000);

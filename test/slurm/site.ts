@@ -22,6 +22,8 @@ export function installedSite(stack: Stack): Site {
       `Epilog=${path('epilog')}`,
       `TaskProlog=${path('task-prolog')}`,
       `TaskEpilog=${path('task-epilog')}`,
+      `PrologSlurmctld=${path('prolog-slurmctld')}`,
+      `EpilogSlurmctld=${path('epilog-slurmctld')}`,
     ],
     plugStack: `optional ${path('holdfast-spank.so')}\n`,
   };

@@ -46,8 +46,9 @@ test('each task of a step is checkpointed while it runs, and ends as if nothing 
       throw new Error(`${error.message}\n${JSON.stringify(await jobs())}\n${said}\n${stack.logs(30)}`);
     },
   );
-  expect(tracked.map(({ name, uid, state }) => ({ name, uid, state }))).toEqual(
-    Array(2).fill({ name: `slurm-${id}`, uid: ALICE.uid, state: 'RUNNING' }),
+  const named = tracked.sort((a, b) => (a.name < b.name ? -1 : 1));
+  expect(named.map(({ name, uid, state }) => ({ name, uid, state }))).toEqual(
+    [0, 1].map((task) => ({ name: `slurm-${id}.0.${task}`, uid: ALICE.uid, state: 'RUNNING' })),
   );
   expect(await slurm.jobIn(id, ['COMPLETED', 'FAILED'], 60_000)).toMatchObject({ ExitCode: '0:0' });
   const text = readText(output);

@@ -2,12 +2,15 @@
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { Command } from 'commander';
+import { Registry } from 'prom-client';
 import type { AgentContext } from '../../agent/context';
 import { Lease } from '../../agent/lease';
 import { MemoryBudget } from '../../agent/memory/budget';
 import { UploadRate } from '../../agent/memory/uploadRate';
+import { measured } from '../../agent/telemetry/metrics';
 import { Telemetry } from '../../agent/telemetry/telemetry';
 import { PARTS } from '../../cli/configuration/parts';
+import { Meters } from '../../core/telemetry/meters';
 import { noTracing } from '../../core/telemetry/tracing';
 import { PROJECT_ROOT } from '../../native/paths';
 import type { Command as AgentCommand, CommandResult } from '../../proto/gen/holdfast/v1/agent';
@@ -71,6 +74,24 @@ test('an agent measures its commands and its state', () => {
   expect(agent.value('holdfast_agent_lease_losses_total')).toBe(1);
   expect(agent.value('holdfast_agent_memory_budget_bytes')).toBe(256 << 20);
   expect(agent.value('process_resident_memory_bytes')).toBeGreaterThan(1e6);
+});
+
+test('a command does not fail because its measurement does', async () => {
+  const answer: CommandResult = {
+    id: 'c',
+    error: undefined,
+    body: { $case: 'released', value: { heldMs: Number.NaN } },
+  };
+  const execute = measured(new Meters(new Registry()), async () => answer);
+  const command: AgentCommand = {
+    id: 'c',
+    job: 'j',
+    generation: 1,
+    epoch: 1,
+    traceParent: '',
+    body: undefined,
+  };
+  expect(await execute(command, () => {})).toBe(answer);
 });
 
 test('an agent is ready while it has a lease', async () => {

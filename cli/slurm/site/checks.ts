@@ -1,5 +1,5 @@
 /** What Holdfast wants of a Slurm configuration. Pure: a configuration in, findings out. */
-import { type SlurmConfiguration, secondsOf, settingOf } from './configuration';
+import { type SlurmConfiguration, secondsOf, settingOf } from '../../../core/slurm/configuration';
 
 export interface SiteFinding {
   readonly setting: string;
@@ -93,6 +93,8 @@ const RULES: readonly Rule[] = [
   hook('Prolog', 'prolog', 'agents know of jobs from their first step on'),
   hook('Epilog', 'epilog', 'agents know that a job has ended'),
   hook('TaskProlog', 'task-prolog', 'tasks of plain srun steps are checkpointed when --holdfast asks for it'),
+  hook('PrologSlurmctld', 'prolog-slurmctld', 'the coordinator knows of each job when it gets its nodes'),
+  hook('EpilogSlurmctld', 'epilog-slurmctld', 'the coordinator looks at once, not within ten seconds'),
   {
     setting: 'PlugStackConfig',
     isGood: (_, { plugStack }) => /^\s*(required|optional)\s+\S*holdfast-spank\.so\b/m.test(plugStack),

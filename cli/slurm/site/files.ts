@@ -2,11 +2,14 @@
 import { chmodSync, copyFileSync, mkdirSync, readdirSync, readFileSync } from 'node:fs';
 import { basename, dirname, isAbsolute, join } from 'node:path';
 import { HoldfastError } from '../../../core/errors';
+import { type SlurmConfiguration, settingOf } from '../../../core/slurm/configuration';
 import { nativePath, PROJECT_ROOT } from '../../../native/paths';
 import type { InstalledHooks } from './checks';
-import { type SlurmConfiguration, settingOf } from './configuration';
 
-const HOOKS = ['prolog', 'epilog', 'task-prolog', 'task-epilog'] as const;
+const HOOKS = [
+  ...(['prolog', 'epilog', 'task-prolog', 'task-epilog'] as const),
+  ...(['prolog-slurmctld', 'epilog-slurmctld'] as const),
+];
 const HOOK_PROGRAM = 'holdfast-slurm-hook';
 const PLUGIN = 'holdfast-spank.so';
 export const DEFAULT_DIRECTORY = '/usr/lib/holdfast/slurm';

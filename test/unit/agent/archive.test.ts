@@ -27,6 +27,20 @@ test('what stands in the way is named, however much cannot be put back because o
   await expect(unpacked).rejects.toThrow(new RegExp(`uid 12345 failed \\(2\\): tar: ${session.slice(1)}`));
 });
 
+test('tar that hangs is given up at its limit, or with what it is for', async () => {
+  writeFileSync(join(root, 'tar'), '#!/bin/sh\nexec sleep 60\n', { mode: 0o755 });
+  const { PATH } = process.env;
+  process.env.PATH = `${root}:${PATH}`;
+  const pack = (signal?: AbortSignal, silenceMs?: number) =>
+    packLocalFiles(join(root, 'archive'), USER, [join(root, 'tar')], signal, silenceMs);
+  try {
+    await expect(pack(undefined, 50)).rejects.toMatchObject({ code: 'TIMEOUT' });
+    await expect(pack(AbortSignal.timeout(50))).rejects.toMatchObject({ name: 'AbortError' });
+  } finally {
+    process.env.PATH = PATH;
+  }
+});
+
 test('the first complaints, and how many follow', () => {
   expect(firstComplaints('one\n')).toBe('one');
   expect(firstComplaints('1\n2\n3\n4\n5\n')).toBe('1; 2; 3; and 2 more lines');

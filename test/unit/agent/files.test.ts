@@ -9,6 +9,7 @@ import {
   symlinkSync,
   writeFileSync,
 } from 'node:fs';
+import { rmdir } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { directoryTree, LocalFiles } from '../../../agent/files/selection';
@@ -61,6 +62,15 @@ test('a directory with too much in it is not walked to its end', async () => {
   expect(await directoryTree(join(root, 'many'), USER, limits)).toBeNull();
   expect(await directoryTree(join(root, 'many'), USER, { ...limits, entries: 100 })).toHaveLength(21);
   expect(await directoryTree(join(root, 'many'), USER, { bytes: 4096, entries: 100 })).toBeNull();
+});
+
+test('a directory that is removed while it is looked at is left out', async () => {
+  const limits = { bytes: 1 << 20, entries: 10 };
+  for (let i = 0; i < 200; i++) {
+    const gone = folder('gone');
+    const [found] = await Promise.all([directoryTree(gone, USER, limits), rmdir(gone)]);
+    expect([[], [gone]]).toContainEqual(found);
+  }
 });
 
 test('a directory that was too large while the job ran stays, and is not walked again', async () => {

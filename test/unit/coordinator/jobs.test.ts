@@ -133,6 +133,28 @@ test('a member that waited for operations carries no epoch of before them (E1), 
   expect(agent('n2').commands('launch').at(-1)).toMatchObject({ body: { value: { spec: { uid: 1000 } } } });
 });
 
+test('a checkpoint waits for a member that is being started: its epoch would end it (E1)', async () => {
+  const [job, other] = [await user.submit({ nodes: ['n1'] }), await user.submit({ nodes: ['n1'] })];
+  let letGo: () => void = () => {};
+  const gate = new Promise<void>((resolve) => {
+    letGo = resolve;
+  });
+  agent('n2').overrides.set('launch', async (command) => {
+    await gate;
+    return agent('n2').perform(command);
+  });
+  const member = user.member(job.id, 'n2');
+  await until(() => agent('n2').commands('launch').length === 1);
+  const operation = await user.requestCheckpoint(job.id);
+  // Long enough for the first one, too.
+  expect(await user.checkpoint(other.id)).toMatchObject({ phase: 'DONE' });
+  expect(agent('n2').kinds()).toEqual(['launch']);
+  letGo();
+  expect(await member).toBe(0);
+  expect(await user.ended(operation)).toMatchObject({ phase: 'DONE' });
+  expect(agent('n2').kinds()).toEqual(['launch', 'prepare', 'capture', 'release', 'upload']);
+});
+
 test('a process that runs already is taken over where its owner says', async () => {
   const { client, metadata } = user;
   const { job } = await invoke(

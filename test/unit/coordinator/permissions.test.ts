@@ -3,6 +3,7 @@ import { once } from 'node:events';
 import type { Call } from '../../../coordinator/api/handlers';
 import { fromGrpcError } from '../../../core/rpc/errors';
 import { invoke } from '../../../core/rpc/handlers';
+import { SlurmProcess } from '../../../proto/gen/holdfast/v1/agent';
 import {
   CoordinatorServiceService,
   JobState,
@@ -33,6 +34,10 @@ beforeAll(async () => {
     if (body?.$case !== 'adopt') throw new Error('no adopt');
     const { treeId, pid } = body.value;
     return { $case: 'started', value: { treeId, rootPid: pid, uid: OWNER, command: 'found' } };
+  });
+  cluster.agent('n1').overrides.set('discoverSlurm', () => {
+    const processes = [SlurmProcess.fromPartial({ jobId: 1, pid: 77, uid: OWNER })];
+    return { $case: 'discoveredSlurm', value: { processes } };
   });
   const owner = cluster.user(OWNER);
   job = (await owner.submit({ environment: { TOKEN: 'of-the-owner' } })).id;
@@ -125,6 +130,10 @@ const PROBES: Readonly<Record<Exclude<Call, 'listNodes'>, Probe>> = {
   },
   listSlurmJobs: async ({ client, metadata }) =>
     (await invoke(client, client.listSlurmJobs, {}, { metadata })).records,
+  listSlurmTasks: async ({ client, metadata }) => {
+    const selection = { jobId: 1, arrayTask: undefined, hetComponent: undefined };
+    return (await invoke(client, client.listSlurmTasks, { selection }, { metadata })).processes;
+  },
 };
 
 type Outcome = 'denied' | 'hidden' | 'own' | 'allowed';
@@ -139,7 +148,13 @@ async function outcomeOf(call: keyof typeof PROBES, uid: number): Promise<Outcom
   }
 }
 
-const HIDDEN: readonly string[] = ['listJobs', 'listCheckpoints', 'listSlurmJobs', 'getUsage'];
+const HIDDEN: readonly string[] = [
+  'listJobs',
+  'listCheckpoints',
+  'listSlurmJobs',
+  'listSlurmTasks',
+  'getUsage',
+];
 const refusal = (call: string): Outcome => {
   if (call === 'submitJob') return 'own';
   return HIDDEN.includes(call) ? 'hidden' : 'denied';
@@ -148,7 +163,7 @@ const refusal = (call: string): Outcome => {
 const OF_OPERATORS: ReadonlySet<string> = new Set<Call>([
   ...(['listJobs', 'getJob', 'killJob', 'listCheckpoints', 'getCheckpoint', 'checkpoint'] as const),
   ...(['changeDeadline', 'getOperation', 'watch', 'explainRetention', 'getUsage'] as const),
-  ...(['drain', 'undrain', 'listSlurmJobs'] as const),
+  ...(['drain', 'undrain', 'listSlurmJobs', 'listSlurmTasks'] as const),
 ]);
 
 // Nodes are nobody's.

@@ -1,4 +1,4 @@
-/** A coordinator that dies at each of its fault points, and the one that comes after it. */
+/** A coordinator that dies at each of its fault points, and the one that comes after it; and one that is asked to stop. */
 import { FAULT_POINTS, type FaultPoint } from '../../../core/faults';
 import { decodeManifest, manifestKey } from '../../../core/manifest';
 import { type Job, JobState, type Operation } from '../../../proto/gen/holdfast/v1/coordinator';
@@ -105,4 +105,16 @@ test.each<FaultPoint>([
     expect(await user.job(job.id)).toMatchObject({ state: JobState.STOPPED, trees: [] });
     for (const agent of cluster.agents.values()) expect(agent.trees.size).toBe(0);
   }
+});
+
+test('asked to stop it ends at once: nothing keeps its process', async () => {
+  cluster = await FakeCluster.apart(['n1'], {}, {}, () => {});
+  user = cluster.user();
+  job = await user.submit({ nodes: ['n1'] });
+  expect(await user.checkpoint(job.id)).toMatchObject({ phase: 'DONE' });
+  const askedMs = Date.now();
+  cluster.terminate();
+  expect(await cluster.died()).toBeNull();
+  // What stands still may take five seconds; here all is quiet.
+  expect(Date.now() - askedMs).toBeLessThan(4_000);
 });

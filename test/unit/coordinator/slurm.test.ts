@@ -7,7 +7,16 @@ import { FakeCluster, type User } from './support/cluster';
 
 const KEY = 'ab12';
 const task = (restartCount: number, more: Partial<SlurmTask> = {}): SlurmTask => ({
-  ...{ cluster: 'sim', jobId: 12, restartCount, key: KEY, requeue: true, supersededBy: '', attempt: '' },
+  ...{
+    cluster: 'sim',
+    jobId: 12,
+    restartCount,
+    key: KEY,
+    requeue: true,
+    supersededBy: '',
+    ended: '',
+    attempt: '',
+  },
   ...more,
 });
 

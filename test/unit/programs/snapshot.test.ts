@@ -1,7 +1,8 @@
 /** Clones of the processes that CRIU holds: they keep the memory of the hold while the job goes on. */
-import { readdirSync, readFileSync } from 'node:fs';
+import { existsSync, mkdirSync, readdirSync, readFileSync, rmdirSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { adoptSnapshot } from '../../../native';
+import { adoptSnapshot, endSnapshot } from '../../../native';
+import { testUnless } from '../../harness/testUnless';
 import { processState } from '../engine/victim';
 import { Family } from './family';
 import { dump, type Held } from './gate';
@@ -104,3 +105,32 @@ test('the clones keep the memory of the hold byte for byte, and the job notices 
   expect(family.children()).toHaveLength(1);
   expect(await family.ended()).toBe(42);
 });
+
+const FREEZER = '/sys/fs/cgroup/freezer';
+const noFreezer = existsSync(FREEZER)
+  ? null
+  : 'control groups (v1) with a freezer, for a snapshot of a job that is suspended';
+
+testUnless(noFreezer)(
+  'a job that its batch system suspends holds nobody up who takes its snapshot over',
+  async () => {
+    const { family, held, lines } = await holdWithSnapshot();
+    const group = join(FREEZER, `holdfast-test-${process.pid}`);
+    mkdirSync(group);
+    try {
+      for (const { clone } of lines) writeFileSync(join(group, 'cgroup.procs'), String(clone));
+      writeFileSync(join(group, 'freezer.state'), 'FROZEN');
+      const [first] = lines;
+      const begunMs = performance.now();
+      expect(() => adoptSnapshot(first?.clone ?? 0, first?.pid ?? 0)).toThrow(/did not stop/);
+      expect(performance.now() - begunMs).toBeLessThan(10_000);
+      await pass(held);
+      await family.goesOn();
+    } finally {
+      writeFileSync(join(group, 'freezer.state'), 'THAWED');
+      await Promise.all(lines.map(({ clone, pid }) => endSnapshot(clone, pid)));
+      rmdirSync(group);
+    }
+    expect(family.children().filter((pid) => lines.some(({ clone }) => clone === pid))).toEqual([]);
+  },
+);

@@ -13,6 +13,7 @@ const STORM_LIMIT_MS = 120_000;
 const workshop = new Workshop();
 const injector = compileWithRemote('remote_injector', workshop.path);
 const killer = compileWithRemote('remote_killer', workshop.path);
+const executor = compileWithRemote('remote_exec', workshop.path, ['syscall', 'waitpid', 'remote_has_ended']);
 const undisturbed = compileVictim('undisturbed', workshop.path);
 
 afterAll(() => workshop.end());
@@ -75,6 +76,17 @@ test('a process with many threads that is killed at any moment is left at once',
   const running = workshop.spawn(killer, ['200', '1']);
   await running.ended;
   expect(running.stdout).toMatch(/^killed 200 interrupted [1-9]\d*\n$/);
+});
+
+describe('a process in which another program is executed is left within the time limit, and is no reason to give up for ever', () => {
+  test.each([
+    ['between', 'process \\d+ did not stop: Connection timed out'],
+    ['after', 'process \\d+ executes another program'],
+  ])('%s', async (moment, reason) => {
+    const running = workshop.spawn(executor, [moment]);
+    await running.ended;
+    expect(running.stdout).toMatch(new RegExp(`^attempt: FAILED: ${reason}\ngoes on\nnext: taken\n$`));
+  });
 });
 
 function mapsOf(pid: number): string {

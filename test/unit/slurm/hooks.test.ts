@@ -3,10 +3,10 @@ import { existsSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import pino from 'pino';
-import { type HookMessage, parseHookMessage } from '../../../agent/slurm/message';
 import { keyOf, recordAfter } from '../../../agent/slurm/register';
 import { SlurmReports } from '../../../agent/slurm/reports';
 import { isHoldfast, taskStart } from '../../../agent/slurm/tasks';
+import { type HookMessage, parseHookMessage } from '../../../core/slurm/message';
 import type { SlurmRecord } from '../../../proto/gen/holdfast/v1/coordinator';
 
 const message = (event: string, more: object = {}): HookMessage => {

@@ -1,6 +1,6 @@
 /** What a site's configuration lacks, and with which words that is said. */
 import { checkSite } from '../../../cli/slurm/site/checks';
-import { parseConfiguration } from '../../../cli/slurm/site/configuration';
+import { parseConfiguration } from '../../../core/slurm/configuration';
 
 const NO_HOOKS = { isOurs: () => false, plugStack: '' };
 const ALL_HOOKS = { isOurs: () => true, plugStack: 'optional /opt/holdfast-spank.so' };

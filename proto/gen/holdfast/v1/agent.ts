@@ -168,6 +168,9 @@ export interface Command {
     | { $case: "resume"; value: Resume }
     | { $case: "abort"; value: Abort }
     | { $case: "kill"; value: Kill }
+    | //
+    /** About no job of ours: job and epoch are empty. */
+    { $case: "discoverSlurm"; value: DiscoverSlurm }
     | undefined;
   /**
    * The span that the command belongs to, as the traceparent of W3C Trace
@@ -193,6 +196,7 @@ export interface CommandResult {
     | //
     /** stage, restore, abort, kill */
     { $case: "done"; value: Done }
+    | { $case: "discoveredSlurm"; value: DiscoveredSlurm }
     | undefined;
   _unknownFields?: { [key: number]: Uint8Array[] } | undefined;
 }
@@ -268,6 +272,11 @@ export interface Adopt {
   pid: number;
   callerUid: number;
   incarnation: number;
+  /**
+   * Clock ticks after boot when it began, so that no other process with that
+   * pid is meant; 0: not known.
+   */
+  startTicks: number;
   _unknownFields?: { [key: number]: Uint8Array[] } | undefined;
 }
 
@@ -426,6 +435,52 @@ export interface Kill {
 }
 
 export interface Done {
+  _unknownFields?: { [key: number]: Uint8Array[] } | undefined;
+}
+
+/** Which tasks of Slurm's are meant, as users write it: "12", "12_3", "12+1". */
+export interface SlurmSelection {
+  /** Of a job, or of a whole array or heterogeneous job. */
+  jobId: number;
+  arrayTask?: number | undefined;
+  hetComponent?: number | undefined;
+  _unknownFields?: { [key: number]: Uint8Array[] } | undefined;
+}
+
+export interface DiscoverSlurm {
+  selection: SlurmSelection | undefined;
+  _unknownFields?: { [key: number]: Uint8Array[] } | undefined;
+}
+
+export interface DiscoveredSlurm {
+  processes: SlurmProcess[];
+  _unknownFields?: { [key: number]: Uint8Array[] } | undefined;
+}
+
+/**
+ * What of a task of Slurm's can be put under checkpoints: the task itself, or a
+ * program that a batch script runs.
+ */
+export interface SlurmProcess {
+  /** Slurm's own number, of one array task or one component */
+  jobId: number;
+  /** as users know that one: "12", "12_3", "12+1" */
+  name: string;
+  /** "batch", "interactive", "3", "3+1" */
+  step: string;
+  task: number;
+  /** in the node's pid namespace */
+  pid: number;
+  startTicks: number;
+  uid: number;
+  command: string;
+  suspended: boolean;
+  /** of ours, that has it as the root of a tree; empty: none */
+  job: string;
+  /** why it cannot be tracked; empty: it may be */
+  refusal: string;
+  /** filled by the coordinator */
+  node: string;
   _unknownFields?: { [key: number]: Uint8Array[] } | undefined;
 }
 
@@ -1933,6 +1988,9 @@ export const Command: MessageFns<Command> = {
       case "kill":
         Kill.encode(message.body.value, writer.uint32(162).fork()).join();
         break;
+      case "discoverSlurm":
+        DiscoverSlurm.encode(message.body.value, writer.uint32(178).fork()).join();
+        break;
     }
     if (message.traceParent !== "") {
       writer.uint32(562).string(message.traceParent);
@@ -2081,6 +2139,14 @@ export const Command: MessageFns<Command> = {
             message.body = { $case: "kill", value: Kill.decode(reader, reader.uint32()) };
             continue;
           }
+          case 22: {
+            if (tag !== 178) {
+              break;
+            }
+
+            message.body = { $case: "discoverSlurm", value: DiscoverSlurm.decode(reader, reader.uint32()) };
+            continue;
+          }
           case 70: {
             if (tag !== 562) {
               break;
@@ -2137,6 +2203,10 @@ export const Command: MessageFns<Command> = {
         ? { $case: "abort", value: Abort.fromJSON(object.abort) }
         : isSet(object.kill)
         ? { $case: "kill", value: Kill.fromJSON(object.kill) }
+        : isSet(object.discoverSlurm)
+        ? { $case: "discoverSlurm", value: DiscoverSlurm.fromJSON(object.discoverSlurm) }
+        : isSet(object.discover_slurm)
+        ? { $case: "discoverSlurm", value: DiscoverSlurm.fromJSON(object.discover_slurm) }
         : undefined,
       traceParent: isSet(object.traceParent)
         ? globalThis.String(object.traceParent)
@@ -2182,6 +2252,8 @@ export const Command: MessageFns<Command> = {
       obj.abort = Abort.toJSON(message.body.value);
     } else if (message.body?.$case === "kill") {
       obj.kill = Kill.toJSON(message.body.value);
+    } else if (message.body?.$case === "discoverSlurm") {
+      obj.discoverSlurm = DiscoverSlurm.toJSON(message.body.value);
     }
     if (message.traceParent !== "") {
       obj.traceParent = message.traceParent;
@@ -2265,6 +2337,12 @@ export const Command: MessageFns<Command> = {
         }
         break;
       }
+      case "discoverSlurm": {
+        if (object.body?.value !== undefined && object.body?.value !== null) {
+          message.body = { $case: "discoverSlurm", value: DiscoverSlurm.fromPartial(object.body.value) };
+        }
+        break;
+      }
     }
     message.traceParent = object.traceParent ?? "";
     return message;
@@ -2304,6 +2382,9 @@ export const CommandResult: MessageFns<CommandResult> = {
         break;
       case "done":
         Done.encode(message.body.value, writer.uint32(130).fork()).join();
+        break;
+      case "discoveredSlurm":
+        DiscoveredSlurm.encode(message.body.value, writer.uint32(138).fork()).join();
         break;
     }
     if (message._unknownFields !== undefined) {
@@ -2402,6 +2483,14 @@ export const CommandResult: MessageFns<CommandResult> = {
             message.body = { $case: "done", value: Done.decode(reader, reader.uint32()) };
             continue;
           }
+          case 17: {
+            if (tag !== 138) {
+              break;
+            }
+
+            message.body = { $case: "discoveredSlurm", value: DiscoveredSlurm.decode(reader, reader.uint32()) };
+            continue;
+          }
         }
         if ((tag & 7) === 4 || tag === 0) {
           break;
@@ -2440,6 +2529,10 @@ export const CommandResult: MessageFns<CommandResult> = {
         ? { $case: "resumed", value: Resumed.fromJSON(object.resumed) }
         : isSet(object.done)
         ? { $case: "done", value: Done.fromJSON(object.done) }
+        : isSet(object.discoveredSlurm)
+        ? { $case: "discoveredSlurm", value: DiscoveredSlurm.fromJSON(object.discoveredSlurm) }
+        : isSet(object.discovered_slurm)
+        ? { $case: "discoveredSlurm", value: DiscoveredSlurm.fromJSON(object.discovered_slurm) }
         : undefined,
     };
   },
@@ -2466,6 +2559,8 @@ export const CommandResult: MessageFns<CommandResult> = {
       obj.resumed = Resumed.toJSON(message.body.value);
     } else if (message.body?.$case === "done") {
       obj.done = Done.toJSON(message.body.value);
+    } else if (message.body?.$case === "discoveredSlurm") {
+      obj.discoveredSlurm = DiscoveredSlurm.toJSON(message.body.value);
     }
     return obj;
   },
@@ -2519,6 +2614,12 @@ export const CommandResult: MessageFns<CommandResult> = {
       case "done": {
         if (object.body?.value !== undefined && object.body?.value !== null) {
           message.body = { $case: "done", value: Done.fromPartial(object.body.value) };
+        }
+        break;
+      }
+      case "discoveredSlurm": {
+        if (object.body?.value !== undefined && object.body?.value !== null) {
+          message.body = { $case: "discoveredSlurm", value: DiscoveredSlurm.fromPartial(object.body.value) };
         }
         break;
       }
@@ -3274,7 +3375,7 @@ export const Launch: MessageFns<Launch> = {
 };
 
 function createBaseAdopt(): Adopt {
-  return { treeId: "", pid: 0, callerUid: 0, incarnation: 0, _unknownFields: {} };
+  return { treeId: "", pid: 0, callerUid: 0, incarnation: 0, startTicks: 0, _unknownFields: {} };
 }
 
 export const Adopt: MessageFns<Adopt> = {
@@ -3290,6 +3391,9 @@ export const Adopt: MessageFns<Adopt> = {
     }
     if (message.incarnation !== 0) {
       writer.uint32(32).int64(message.incarnation);
+    }
+    if (message.startTicks !== 0) {
+      writer.uint32(40).int64(message.startTicks);
     }
     if (message._unknownFields !== undefined) {
       for (const [key, values] of globalThis.Object.entries(message._unknownFields)) {
@@ -3347,6 +3451,14 @@ export const Adopt: MessageFns<Adopt> = {
             message.incarnation = longToNumber(reader.int64());
             continue;
           }
+          case 5: {
+            if (tag !== 40) {
+              break;
+            }
+
+            message.startTicks = longToNumber(reader.int64());
+            continue;
+          }
         }
         if ((tag & 7) === 4 || tag === 0) {
           break;
@@ -3381,6 +3493,11 @@ export const Adopt: MessageFns<Adopt> = {
         ? globalThis.Number(object.caller_uid)
         : 0,
       incarnation: isSet(object.incarnation) ? globalThis.Number(object.incarnation) : 0,
+      startTicks: isSet(object.startTicks)
+        ? globalThis.Number(object.startTicks)
+        : isSet(object.start_ticks)
+        ? globalThis.Number(object.start_ticks)
+        : 0,
     };
   },
 
@@ -3398,6 +3515,9 @@ export const Adopt: MessageFns<Adopt> = {
     if (message.incarnation !== 0) {
       obj.incarnation = Math.round(message.incarnation);
     }
+    if (message.startTicks !== 0) {
+      obj.startTicks = Math.round(message.startTicks);
+    }
     return obj;
   },
 
@@ -3410,6 +3530,7 @@ export const Adopt: MessageFns<Adopt> = {
     message.pid = object.pid ?? 0;
     message.callerUid = object.callerUid ?? 0;
     message.incarnation = object.incarnation ?? 0;
+    message.startTicks = object.startTicks ?? 0;
     return message;
   },
 };
@@ -5251,6 +5372,590 @@ export const Done: MessageFns<Done> = {
   },
   fromPartial(_: DeepPartial<Done>): Done {
     const message = createBaseDone();
+    return message;
+  },
+};
+
+function createBaseSlurmSelection(): SlurmSelection {
+  return { jobId: 0, arrayTask: undefined, hetComponent: undefined, _unknownFields: {} };
+}
+
+export const SlurmSelection: MessageFns<SlurmSelection> = {
+  encode(message: SlurmSelection, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    if (message.jobId !== 0) {
+      writer.uint32(8).int64(message.jobId);
+    }
+    if (message.arrayTask !== undefined) {
+      writer.uint32(16).int64(message.arrayTask);
+    }
+    if (message.hetComponent !== undefined) {
+      writer.uint32(24).int64(message.hetComponent);
+    }
+    if (message._unknownFields !== undefined) {
+      for (const [key, values] of globalThis.Object.entries(message._unknownFields)) {
+        const tag = parseInt(key, 10);
+        for (const value of values) {
+          writer.uint32(tag).raw(value);
+        }
+      }
+    }
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): SlurmSelection {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBaseSlurmSelection();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+          case 1: {
+            if (tag !== 8) {
+              break;
+            }
+
+            message.jobId = longToNumber(reader.int64());
+            continue;
+          }
+          case 2: {
+            if (tag !== 16) {
+              break;
+            }
+
+            message.arrayTask = longToNumber(reader.int64());
+            continue;
+          }
+          case 3: {
+            if (tag !== 24) {
+              break;
+            }
+
+            message.hetComponent = longToNumber(reader.int64());
+            continue;
+          }
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        const buf = reader.skip(tag & 7);
+
+        const list = message._unknownFields![tag];
+
+        if (list === undefined) {
+          message._unknownFields![tag] = [buf];
+        } else {
+          list.push(buf);
+        }
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+
+  fromJSON(object: any): SlurmSelection {
+    return {
+      jobId: isSet(object.jobId)
+        ? globalThis.Number(object.jobId)
+        : isSet(object.job_id)
+        ? globalThis.Number(object.job_id)
+        : 0,
+      arrayTask: isSet(object.arrayTask)
+        ? globalThis.Number(object.arrayTask)
+        : isSet(object.array_task)
+        ? globalThis.Number(object.array_task)
+        : undefined,
+      hetComponent: isSet(object.hetComponent)
+        ? globalThis.Number(object.hetComponent)
+        : isSet(object.het_component)
+        ? globalThis.Number(object.het_component)
+        : undefined,
+    };
+  },
+
+  toJSON(message: SlurmSelection): unknown {
+    const obj: any = {};
+    if (message.jobId !== 0) {
+      obj.jobId = Math.round(message.jobId);
+    }
+    if (message.arrayTask !== undefined) {
+      obj.arrayTask = Math.round(message.arrayTask);
+    }
+    if (message.hetComponent !== undefined) {
+      obj.hetComponent = Math.round(message.hetComponent);
+    }
+    return obj;
+  },
+
+  create(base?: DeepPartial<SlurmSelection>): SlurmSelection {
+    return SlurmSelection.fromPartial(base ?? {});
+  },
+  fromPartial(object: DeepPartial<SlurmSelection>): SlurmSelection {
+    const message = createBaseSlurmSelection();
+    message.jobId = object.jobId ?? 0;
+    message.arrayTask = object.arrayTask ?? undefined;
+    message.hetComponent = object.hetComponent ?? undefined;
+    return message;
+  },
+};
+
+function createBaseDiscoverSlurm(): DiscoverSlurm {
+  return { selection: undefined, _unknownFields: {} };
+}
+
+export const DiscoverSlurm: MessageFns<DiscoverSlurm> = {
+  encode(message: DiscoverSlurm, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    if (message.selection !== undefined) {
+      SlurmSelection.encode(message.selection, writer.uint32(10).fork()).join();
+    }
+    if (message._unknownFields !== undefined) {
+      for (const [key, values] of globalThis.Object.entries(message._unknownFields)) {
+        const tag = parseInt(key, 10);
+        for (const value of values) {
+          writer.uint32(tag).raw(value);
+        }
+      }
+    }
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): DiscoverSlurm {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBaseDiscoverSlurm();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+          case 1: {
+            if (tag !== 10) {
+              break;
+            }
+
+            message.selection = SlurmSelection.decode(reader, reader.uint32());
+            continue;
+          }
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        const buf = reader.skip(tag & 7);
+
+        const list = message._unknownFields![tag];
+
+        if (list === undefined) {
+          message._unknownFields![tag] = [buf];
+        } else {
+          list.push(buf);
+        }
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+
+  fromJSON(object: any): DiscoverSlurm {
+    return { selection: isSet(object.selection) ? SlurmSelection.fromJSON(object.selection) : undefined };
+  },
+
+  toJSON(message: DiscoverSlurm): unknown {
+    const obj: any = {};
+    if (message.selection !== undefined) {
+      obj.selection = SlurmSelection.toJSON(message.selection);
+    }
+    return obj;
+  },
+
+  create(base?: DeepPartial<DiscoverSlurm>): DiscoverSlurm {
+    return DiscoverSlurm.fromPartial(base ?? {});
+  },
+  fromPartial(object: DeepPartial<DiscoverSlurm>): DiscoverSlurm {
+    const message = createBaseDiscoverSlurm();
+    message.selection = (object.selection !== undefined && object.selection !== null)
+      ? SlurmSelection.fromPartial(object.selection)
+      : undefined;
+    return message;
+  },
+};
+
+function createBaseDiscoveredSlurm(): DiscoveredSlurm {
+  return { processes: [], _unknownFields: {} };
+}
+
+export const DiscoveredSlurm: MessageFns<DiscoveredSlurm> = {
+  encode(message: DiscoveredSlurm, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    for (const v of message.processes) {
+      SlurmProcess.encode(v!, writer.uint32(10).fork()).join();
+    }
+    if (message._unknownFields !== undefined) {
+      for (const [key, values] of globalThis.Object.entries(message._unknownFields)) {
+        const tag = parseInt(key, 10);
+        for (const value of values) {
+          writer.uint32(tag).raw(value);
+        }
+      }
+    }
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): DiscoveredSlurm {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBaseDiscoveredSlurm();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+          case 1: {
+            if (tag !== 10) {
+              break;
+            }
+
+            message.processes.push(SlurmProcess.decode(reader, reader.uint32()));
+            continue;
+          }
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        const buf = reader.skip(tag & 7);
+
+        const list = message._unknownFields![tag];
+
+        if (list === undefined) {
+          message._unknownFields![tag] = [buf];
+        } else {
+          list.push(buf);
+        }
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+
+  fromJSON(object: any): DiscoveredSlurm {
+    return {
+      processes: globalThis.Array.isArray(object?.processes)
+        ? object.processes.map((e: any) => SlurmProcess.fromJSON(e))
+        : [],
+    };
+  },
+
+  toJSON(message: DiscoveredSlurm): unknown {
+    const obj: any = {};
+    if (message.processes?.length) {
+      obj.processes = message.processes.map((e) => SlurmProcess.toJSON(e));
+    }
+    return obj;
+  },
+
+  create(base?: DeepPartial<DiscoveredSlurm>): DiscoveredSlurm {
+    return DiscoveredSlurm.fromPartial(base ?? {});
+  },
+  fromPartial(object: DeepPartial<DiscoveredSlurm>): DiscoveredSlurm {
+    const message = createBaseDiscoveredSlurm();
+    message.processes = object.processes?.map((e) => SlurmProcess.fromPartial(e)) || [];
+    return message;
+  },
+};
+
+function createBaseSlurmProcess(): SlurmProcess {
+  return {
+    jobId: 0,
+    name: "",
+    step: "",
+    task: 0,
+    pid: 0,
+    startTicks: 0,
+    uid: 0,
+    command: "",
+    suspended: false,
+    job: "",
+    refusal: "",
+    node: "",
+    _unknownFields: {},
+  };
+}
+
+export const SlurmProcess: MessageFns<SlurmProcess> = {
+  encode(message: SlurmProcess, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    if (message.jobId !== 0) {
+      writer.uint32(8).int64(message.jobId);
+    }
+    if (message.name !== "") {
+      writer.uint32(18).string(message.name);
+    }
+    if (message.step !== "") {
+      writer.uint32(26).string(message.step);
+    }
+    if (message.task !== 0) {
+      writer.uint32(32).int64(message.task);
+    }
+    if (message.pid !== 0) {
+      writer.uint32(40).int32(message.pid);
+    }
+    if (message.startTicks !== 0) {
+      writer.uint32(48).int64(message.startTicks);
+    }
+    if (message.uid !== 0) {
+      writer.uint32(56).uint32(message.uid);
+    }
+    if (message.command !== "") {
+      writer.uint32(66).string(message.command);
+    }
+    if (message.suspended !== false) {
+      writer.uint32(72).bool(message.suspended);
+    }
+    if (message.job !== "") {
+      writer.uint32(82).string(message.job);
+    }
+    if (message.refusal !== "") {
+      writer.uint32(90).string(message.refusal);
+    }
+    if (message.node !== "") {
+      writer.uint32(98).string(message.node);
+    }
+    if (message._unknownFields !== undefined) {
+      for (const [key, values] of globalThis.Object.entries(message._unknownFields)) {
+        const tag = parseInt(key, 10);
+        for (const value of values) {
+          writer.uint32(tag).raw(value);
+        }
+      }
+    }
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): SlurmProcess {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBaseSlurmProcess();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+          case 1: {
+            if (tag !== 8) {
+              break;
+            }
+
+            message.jobId = longToNumber(reader.int64());
+            continue;
+          }
+          case 2: {
+            if (tag !== 18) {
+              break;
+            }
+
+            message.name = reader.string();
+            continue;
+          }
+          case 3: {
+            if (tag !== 26) {
+              break;
+            }
+
+            message.step = reader.string();
+            continue;
+          }
+          case 4: {
+            if (tag !== 32) {
+              break;
+            }
+
+            message.task = longToNumber(reader.int64());
+            continue;
+          }
+          case 5: {
+            if (tag !== 40) {
+              break;
+            }
+
+            message.pid = reader.int32();
+            continue;
+          }
+          case 6: {
+            if (tag !== 48) {
+              break;
+            }
+
+            message.startTicks = longToNumber(reader.int64());
+            continue;
+          }
+          case 7: {
+            if (tag !== 56) {
+              break;
+            }
+
+            message.uid = reader.uint32();
+            continue;
+          }
+          case 8: {
+            if (tag !== 66) {
+              break;
+            }
+
+            message.command = reader.string();
+            continue;
+          }
+          case 9: {
+            if (tag !== 72) {
+              break;
+            }
+
+            message.suspended = reader.bool();
+            continue;
+          }
+          case 10: {
+            if (tag !== 82) {
+              break;
+            }
+
+            message.job = reader.string();
+            continue;
+          }
+          case 11: {
+            if (tag !== 90) {
+              break;
+            }
+
+            message.refusal = reader.string();
+            continue;
+          }
+          case 12: {
+            if (tag !== 98) {
+              break;
+            }
+
+            message.node = reader.string();
+            continue;
+          }
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        const buf = reader.skip(tag & 7);
+
+        const list = message._unknownFields![tag];
+
+        if (list === undefined) {
+          message._unknownFields![tag] = [buf];
+        } else {
+          list.push(buf);
+        }
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+
+  fromJSON(object: any): SlurmProcess {
+    return {
+      jobId: isSet(object.jobId)
+        ? globalThis.Number(object.jobId)
+        : isSet(object.job_id)
+        ? globalThis.Number(object.job_id)
+        : 0,
+      name: isSet(object.name) ? globalThis.String(object.name) : "",
+      step: isSet(object.step) ? globalThis.String(object.step) : "",
+      task: isSet(object.task) ? globalThis.Number(object.task) : 0,
+      pid: isSet(object.pid) ? globalThis.Number(object.pid) : 0,
+      startTicks: isSet(object.startTicks)
+        ? globalThis.Number(object.startTicks)
+        : isSet(object.start_ticks)
+        ? globalThis.Number(object.start_ticks)
+        : 0,
+      uid: isSet(object.uid) ? globalThis.Number(object.uid) : 0,
+      command: isSet(object.command) ? globalThis.String(object.command) : "",
+      suspended: isSet(object.suspended) ? globalThis.Boolean(object.suspended) : false,
+      job: isSet(object.job) ? globalThis.String(object.job) : "",
+      refusal: isSet(object.refusal) ? globalThis.String(object.refusal) : "",
+      node: isSet(object.node) ? globalThis.String(object.node) : "",
+    };
+  },
+
+  toJSON(message: SlurmProcess): unknown {
+    const obj: any = {};
+    if (message.jobId !== 0) {
+      obj.jobId = Math.round(message.jobId);
+    }
+    if (message.name !== "") {
+      obj.name = message.name;
+    }
+    if (message.step !== "") {
+      obj.step = message.step;
+    }
+    if (message.task !== 0) {
+      obj.task = Math.round(message.task);
+    }
+    if (message.pid !== 0) {
+      obj.pid = Math.round(message.pid);
+    }
+    if (message.startTicks !== 0) {
+      obj.startTicks = Math.round(message.startTicks);
+    }
+    if (message.uid !== 0) {
+      obj.uid = Math.round(message.uid);
+    }
+    if (message.command !== "") {
+      obj.command = message.command;
+    }
+    if (message.suspended !== false) {
+      obj.suspended = message.suspended;
+    }
+    if (message.job !== "") {
+      obj.job = message.job;
+    }
+    if (message.refusal !== "") {
+      obj.refusal = message.refusal;
+    }
+    if (message.node !== "") {
+      obj.node = message.node;
+    }
+    return obj;
+  },
+
+  create(base?: DeepPartial<SlurmProcess>): SlurmProcess {
+    return SlurmProcess.fromPartial(base ?? {});
+  },
+  fromPartial(object: DeepPartial<SlurmProcess>): SlurmProcess {
+    const message = createBaseSlurmProcess();
+    message.jobId = object.jobId ?? 0;
+    message.name = object.name ?? "";
+    message.step = object.step ?? "";
+    message.task = object.task ?? 0;
+    message.pid = object.pid ?? 0;
+    message.startTicks = object.startTicks ?? 0;
+    message.uid = object.uid ?? 0;
+    message.command = object.command ?? "";
+    message.suspended = object.suspended ?? false;
+    message.job = object.job ?? "";
+    message.refusal = object.refusal ?? "";
+    message.node = object.node ?? "";
     return message;
   },
 };

@@ -22,7 +22,7 @@ import {
   type ServiceError,
   type UntypedServiceImplementation,
 } from "@grpc/grpc-js";
-import { ErrorDetail, Finding } from "./agent";
+import { ErrorDetail, Finding, SlurmProcess, SlurmSelection } from "./agent";
 import {
   AddressAlias,
   JobSpec,
@@ -303,12 +303,12 @@ export interface ChangeDeadlineResponse {
   _unknownFields?: { [key: number]: Uint8Array[] } | undefined;
 }
 
-/** One run of a Slurm job on one node. */
+/** One run of a Slurm job on one node, or as a whole. */
 export interface SlurmRecord {
   cluster: string;
   jobId: number;
   restartCount: number;
-  /** Holdfast's name */
+  /** Holdfast's name; empty: told by slurmctld, of the whole job */
   node: string;
   uid: number;
   user: string;
@@ -344,6 +344,24 @@ export interface ListSlurmJobsResponse {
   _unknownFields?: { [key: number]: Uint8Array[] } | undefined;
 }
 
+export interface ListSlurmTasksRequest {
+  selection: SlurmSelection | undefined;
+  _unknownFields?: { [key: number]: Uint8Array[] } | undefined;
+}
+
+export interface ListSlurmTasksResponse {
+  processes: SlurmProcess[];
+  /** may have more of it */
+  silent: SilentNode[];
+  _unknownFields?: { [key: number]: Uint8Array[] } | undefined;
+}
+
+export interface SilentNode {
+  node: string;
+  reason: string;
+  _unknownFields?: { [key: number]: Uint8Array[] } | undefined;
+}
+
 export interface TrackProcessRequest {
   /** empty: the node whose agent forwards the call */
   node: string;
@@ -354,7 +372,11 @@ export interface TrackProcessRequest {
   /** Periodic checkpoints and which of them are kept, as in JobSpec. */
   intervalMs: number;
   adaptive: boolean;
-  retention: RetentionPolicy | undefined;
+  retention:
+    | RetentionPolicy
+    | undefined;
+  /** as in Adopt */
+  startTicks: number;
   _unknownFields?: { [key: number]: Uint8Array[] } | undefined;
 }
 
@@ -2842,8 +2864,306 @@ export const ListSlurmJobsResponse: MessageFns<ListSlurmJobsResponse> = {
   },
 };
 
+function createBaseListSlurmTasksRequest(): ListSlurmTasksRequest {
+  return { selection: undefined, _unknownFields: {} };
+}
+
+export const ListSlurmTasksRequest: MessageFns<ListSlurmTasksRequest> = {
+  encode(message: ListSlurmTasksRequest, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    if (message.selection !== undefined) {
+      SlurmSelection.encode(message.selection, writer.uint32(10).fork()).join();
+    }
+    if (message._unknownFields !== undefined) {
+      for (const [key, values] of globalThis.Object.entries(message._unknownFields)) {
+        const tag = parseInt(key, 10);
+        for (const value of values) {
+          writer.uint32(tag).raw(value);
+        }
+      }
+    }
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): ListSlurmTasksRequest {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBaseListSlurmTasksRequest();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+          case 1: {
+            if (tag !== 10) {
+              break;
+            }
+
+            message.selection = SlurmSelection.decode(reader, reader.uint32());
+            continue;
+          }
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        const buf = reader.skip(tag & 7);
+
+        const list = message._unknownFields![tag];
+
+        if (list === undefined) {
+          message._unknownFields![tag] = [buf];
+        } else {
+          list.push(buf);
+        }
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+
+  fromJSON(object: any): ListSlurmTasksRequest {
+    return { selection: isSet(object.selection) ? SlurmSelection.fromJSON(object.selection) : undefined };
+  },
+
+  toJSON(message: ListSlurmTasksRequest): unknown {
+    const obj: any = {};
+    if (message.selection !== undefined) {
+      obj.selection = SlurmSelection.toJSON(message.selection);
+    }
+    return obj;
+  },
+
+  create(base?: DeepPartial<ListSlurmTasksRequest>): ListSlurmTasksRequest {
+    return ListSlurmTasksRequest.fromPartial(base ?? {});
+  },
+  fromPartial(object: DeepPartial<ListSlurmTasksRequest>): ListSlurmTasksRequest {
+    const message = createBaseListSlurmTasksRequest();
+    message.selection = (object.selection !== undefined && object.selection !== null)
+      ? SlurmSelection.fromPartial(object.selection)
+      : undefined;
+    return message;
+  },
+};
+
+function createBaseListSlurmTasksResponse(): ListSlurmTasksResponse {
+  return { processes: [], silent: [], _unknownFields: {} };
+}
+
+export const ListSlurmTasksResponse: MessageFns<ListSlurmTasksResponse> = {
+  encode(message: ListSlurmTasksResponse, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    for (const v of message.processes) {
+      SlurmProcess.encode(v!, writer.uint32(10).fork()).join();
+    }
+    for (const v of message.silent) {
+      SilentNode.encode(v!, writer.uint32(18).fork()).join();
+    }
+    if (message._unknownFields !== undefined) {
+      for (const [key, values] of globalThis.Object.entries(message._unknownFields)) {
+        const tag = parseInt(key, 10);
+        for (const value of values) {
+          writer.uint32(tag).raw(value);
+        }
+      }
+    }
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): ListSlurmTasksResponse {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBaseListSlurmTasksResponse();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+          case 1: {
+            if (tag !== 10) {
+              break;
+            }
+
+            message.processes.push(SlurmProcess.decode(reader, reader.uint32()));
+            continue;
+          }
+          case 2: {
+            if (tag !== 18) {
+              break;
+            }
+
+            message.silent.push(SilentNode.decode(reader, reader.uint32()));
+            continue;
+          }
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        const buf = reader.skip(tag & 7);
+
+        const list = message._unknownFields![tag];
+
+        if (list === undefined) {
+          message._unknownFields![tag] = [buf];
+        } else {
+          list.push(buf);
+        }
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+
+  fromJSON(object: any): ListSlurmTasksResponse {
+    return {
+      processes: globalThis.Array.isArray(object?.processes)
+        ? object.processes.map((e: any) => SlurmProcess.fromJSON(e))
+        : [],
+      silent: globalThis.Array.isArray(object?.silent) ? object.silent.map((e: any) => SilentNode.fromJSON(e)) : [],
+    };
+  },
+
+  toJSON(message: ListSlurmTasksResponse): unknown {
+    const obj: any = {};
+    if (message.processes?.length) {
+      obj.processes = message.processes.map((e) => SlurmProcess.toJSON(e));
+    }
+    if (message.silent?.length) {
+      obj.silent = message.silent.map((e) => SilentNode.toJSON(e));
+    }
+    return obj;
+  },
+
+  create(base?: DeepPartial<ListSlurmTasksResponse>): ListSlurmTasksResponse {
+    return ListSlurmTasksResponse.fromPartial(base ?? {});
+  },
+  fromPartial(object: DeepPartial<ListSlurmTasksResponse>): ListSlurmTasksResponse {
+    const message = createBaseListSlurmTasksResponse();
+    message.processes = object.processes?.map((e) => SlurmProcess.fromPartial(e)) || [];
+    message.silent = object.silent?.map((e) => SilentNode.fromPartial(e)) || [];
+    return message;
+  },
+};
+
+function createBaseSilentNode(): SilentNode {
+  return { node: "", reason: "", _unknownFields: {} };
+}
+
+export const SilentNode: MessageFns<SilentNode> = {
+  encode(message: SilentNode, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    if (message.node !== "") {
+      writer.uint32(10).string(message.node);
+    }
+    if (message.reason !== "") {
+      writer.uint32(18).string(message.reason);
+    }
+    if (message._unknownFields !== undefined) {
+      for (const [key, values] of globalThis.Object.entries(message._unknownFields)) {
+        const tag = parseInt(key, 10);
+        for (const value of values) {
+          writer.uint32(tag).raw(value);
+        }
+      }
+    }
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): SilentNode {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBaseSilentNode();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+          case 1: {
+            if (tag !== 10) {
+              break;
+            }
+
+            message.node = reader.string();
+            continue;
+          }
+          case 2: {
+            if (tag !== 18) {
+              break;
+            }
+
+            message.reason = reader.string();
+            continue;
+          }
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        const buf = reader.skip(tag & 7);
+
+        const list = message._unknownFields![tag];
+
+        if (list === undefined) {
+          message._unknownFields![tag] = [buf];
+        } else {
+          list.push(buf);
+        }
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+
+  fromJSON(object: any): SilentNode {
+    return {
+      node: isSet(object.node) ? globalThis.String(object.node) : "",
+      reason: isSet(object.reason) ? globalThis.String(object.reason) : "",
+    };
+  },
+
+  toJSON(message: SilentNode): unknown {
+    const obj: any = {};
+    if (message.node !== "") {
+      obj.node = message.node;
+    }
+    if (message.reason !== "") {
+      obj.reason = message.reason;
+    }
+    return obj;
+  },
+
+  create(base?: DeepPartial<SilentNode>): SilentNode {
+    return SilentNode.fromPartial(base ?? {});
+  },
+  fromPartial(object: DeepPartial<SilentNode>): SilentNode {
+    const message = createBaseSilentNode();
+    message.node = object.node ?? "";
+    message.reason = object.reason ?? "";
+    return message;
+  },
+};
+
 function createBaseTrackProcessRequest(): TrackProcessRequest {
-  return { node: "", pid: 0, name: "", intervalMs: 0, adaptive: false, retention: undefined, _unknownFields: {} };
+  return {
+    node: "",
+    pid: 0,
+    name: "",
+    intervalMs: 0,
+    adaptive: false,
+    retention: undefined,
+    startTicks: 0,
+    _unknownFields: {},
+  };
 }
 
 export const TrackProcessRequest: MessageFns<TrackProcessRequest> = {
@@ -2865,6 +3185,9 @@ export const TrackProcessRequest: MessageFns<TrackProcessRequest> = {
     }
     if (message.retention !== undefined) {
       RetentionPolicy.encode(message.retention, writer.uint32(50).fork()).join();
+    }
+    if (message.startTicks !== 0) {
+      writer.uint32(56).int64(message.startTicks);
     }
     if (message._unknownFields !== undefined) {
       for (const [key, values] of globalThis.Object.entries(message._unknownFields)) {
@@ -2938,6 +3261,14 @@ export const TrackProcessRequest: MessageFns<TrackProcessRequest> = {
             message.retention = RetentionPolicy.decode(reader, reader.uint32());
             continue;
           }
+          case 7: {
+            if (tag !== 56) {
+              break;
+            }
+
+            message.startTicks = longToNumber(reader.int64());
+            continue;
+          }
         }
         if ((tag & 7) === 4 || tag === 0) {
           break;
@@ -2970,6 +3301,11 @@ export const TrackProcessRequest: MessageFns<TrackProcessRequest> = {
         : 0,
       adaptive: isSet(object.adaptive) ? globalThis.Boolean(object.adaptive) : false,
       retention: isSet(object.retention) ? RetentionPolicy.fromJSON(object.retention) : undefined,
+      startTicks: isSet(object.startTicks)
+        ? globalThis.Number(object.startTicks)
+        : isSet(object.start_ticks)
+        ? globalThis.Number(object.start_ticks)
+        : 0,
     };
   },
 
@@ -2993,6 +3329,9 @@ export const TrackProcessRequest: MessageFns<TrackProcessRequest> = {
     if (message.retention !== undefined) {
       obj.retention = RetentionPolicy.toJSON(message.retention);
     }
+    if (message.startTicks !== 0) {
+      obj.startTicks = Math.round(message.startTicks);
+    }
     return obj;
   },
 
@@ -3009,6 +3348,7 @@ export const TrackProcessRequest: MessageFns<TrackProcessRequest> = {
     message.retention = (object.retention !== undefined && object.retention !== null)
       ? RetentionPolicy.fromPartial(object.retention)
       : undefined;
+    message.startTicks = object.startTicks ?? 0;
     return message;
   },
 };
@@ -10335,6 +10675,18 @@ export const CoordinatorServiceService = {
       Buffer.from(ListSlurmJobsResponse.encode(value).finish()),
     responseDeserialize: (value: Buffer): ListSlurmJobsResponse => ListSlurmJobsResponse.decode(value),
   },
+  /** What the nodes find of a Slurm job now, whether anybody has told them of it or not. */
+  listSlurmTasks: {
+    path: "/holdfast.v1.CoordinatorService/ListSlurmTasks" as const,
+    requestStream: false as const,
+    responseStream: false as const,
+    requestSerialize: (value: ListSlurmTasksRequest): Buffer =>
+      Buffer.from(ListSlurmTasksRequest.encode(value).finish()),
+    requestDeserialize: (value: Buffer): ListSlurmTasksRequest => ListSlurmTasksRequest.decode(value),
+    responseSerialize: (value: ListSlurmTasksResponse): Buffer =>
+      Buffer.from(ListSlurmTasksResponse.encode(value).finish()),
+    responseDeserialize: (value: Buffer): ListSlurmTasksResponse => ListSlurmTasksResponse.decode(value),
+  },
 } as const;
 
 export interface CoordinatorServiceServer extends UntypedServiceImplementation {
@@ -10375,6 +10727,8 @@ export interface CoordinatorServiceServer extends UntypedServiceImplementation {
   /** What an agent has heard of Slurm jobs on its node. */
   reportSlurmJobs: handleUnaryCall<ReportSlurmJobsRequest, ReportSlurmJobsResponse>;
   listSlurmJobs: handleUnaryCall<ListSlurmJobsRequest, ListSlurmJobsResponse>;
+  /** What the nodes find of a Slurm job now, whether anybody has told them of it or not. */
+  listSlurmTasks: handleUnaryCall<ListSlurmTasksRequest, ListSlurmTasksResponse>;
 }
 
 export interface CoordinatorServiceClient extends Client {
@@ -10773,6 +11127,22 @@ export interface CoordinatorServiceClient extends Client {
     metadata: Metadata,
     options: Partial<CallOptions>,
     callback: (error: ServiceError | null, response: ListSlurmJobsResponse) => void,
+  ): ClientUnaryCall;
+  /** What the nodes find of a Slurm job now, whether anybody has told them of it or not. */
+  listSlurmTasks(
+    request: ListSlurmTasksRequest,
+    callback: (error: ServiceError | null, response: ListSlurmTasksResponse) => void,
+  ): ClientUnaryCall;
+  listSlurmTasks(
+    request: ListSlurmTasksRequest,
+    metadata: Metadata,
+    callback: (error: ServiceError | null, response: ListSlurmTasksResponse) => void,
+  ): ClientUnaryCall;
+  listSlurmTasks(
+    request: ListSlurmTasksRequest,
+    metadata: Metadata,
+    options: Partial<CallOptions>,
+    callback: (error: ServiceError | null, response: ListSlurmTasksResponse) => void,
   ): ClientUnaryCall;
 }
 

@@ -373,6 +373,11 @@ export interface SlurmTask {
    * the same answer.
    */
   attempt: string;
+  /**
+   * How Slurm has ended the job for good ("CANCELLED", "UNKNOWN" …); empty: not
+   * that anybody knows.
+   */
+  ended: string;
   _unknownFields?: { [key: number]: Uint8Array[] } | undefined;
 }
 
@@ -3152,6 +3157,7 @@ function createBaseSlurmTask(): SlurmTask {
     requeue: false,
     supersededBy: "",
     attempt: "",
+    ended: "",
     _unknownFields: {},
   };
 }
@@ -3178,6 +3184,9 @@ export const SlurmTask: MessageFns<SlurmTask> = {
     }
     if (message.attempt !== "") {
       writer.uint32(58).string(message.attempt);
+    }
+    if (message.ended !== "") {
+      writer.uint32(66).string(message.ended);
     }
     if (message._unknownFields !== undefined) {
       for (const [key, values] of globalThis.Object.entries(message._unknownFields)) {
@@ -3259,6 +3268,14 @@ export const SlurmTask: MessageFns<SlurmTask> = {
             message.attempt = reader.string();
             continue;
           }
+          case 8: {
+            if (tag !== 66) {
+              break;
+            }
+
+            message.ended = reader.string();
+            continue;
+          }
         }
         if ((tag & 7) === 4 || tag === 0) {
           break;
@@ -3300,6 +3317,7 @@ export const SlurmTask: MessageFns<SlurmTask> = {
         ? globalThis.String(object.superseded_by)
         : "",
       attempt: isSet(object.attempt) ? globalThis.String(object.attempt) : "",
+      ended: isSet(object.ended) ? globalThis.String(object.ended) : "",
     };
   },
 
@@ -3326,6 +3344,9 @@ export const SlurmTask: MessageFns<SlurmTask> = {
     if (message.attempt !== "") {
       obj.attempt = message.attempt;
     }
+    if (message.ended !== "") {
+      obj.ended = message.ended;
+    }
     return obj;
   },
 
@@ -3341,6 +3362,7 @@ export const SlurmTask: MessageFns<SlurmTask> = {
     message.requeue = object.requeue ?? false;
     message.supersededBy = object.supersededBy ?? "";
     message.attempt = object.attempt ?? "";
+    message.ended = object.ended ?? "";
     return message;
   },
 };

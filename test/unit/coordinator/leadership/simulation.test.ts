@@ -3,12 +3,27 @@
  * HOLDFAST_TEST_SEED replays a run, HOLDFAST_TEST_ATTEMPTS makes it longer. HOLDFAST_TEST_MUTATION takes a rule away (simulation.ts), which has
  * to be found: no fence in Redis from seed 1 on at 20, no guard of the store at 523, one instance for all at 9.
  */
+import type { ZlibOptions } from 'node:zlib';
 import { type Mutation, Simulation } from './simulation';
 import { Process } from './world';
 
 jest.mock('../../../../core/faults', () => ({
   ...jest.requireActual('../../../../core/faults'),
   faultPoint: (point: string) => Process.reached(point),
+}));
+
+/** What a thread of its own does takes no simulated time, and is not waited for: a schedule would not be what its seed says. */
+jest.mock('node:zlib', () => {
+  const zlib = jest.requireActual<typeof import('node:zlib')>('node:zlib');
+  const deflateRaw = (text: string, options: ZlibOptions, done: (error: null, packed: Buffer) => void) =>
+    done(null, zlib.deflateRawSync(text, options));
+  return { ...zlib, deflateRaw };
+});
+
+/** To know the operation of each line, Node follows every promise. Nobody reads these lines. */
+jest.mock('../../../../core/log', () => ({
+  ...jest.requireActual('../../../../core/log'),
+  logging: (_fields: object, work: () => unknown) => work(),
 }));
 
 const SCHEDULES = Number(process.env.HOLDFAST_TEST_ATTEMPTS ?? 2_000);

@@ -40,7 +40,7 @@ const NOBODY_WATCHES = {} as unknown as Site['events'];
 const PATIENCE_MS = 1_800_000;
 const NODES = ['n1', 'n2'];
 
-const LOG_LEVEL = process.env.HOLDFAST_TEST_LOG ?? 'silent';
+const LOG = openLog('simulation', process.env.HOLDFAST_TEST_LOG ?? 'silent');
 
 type Action = 'checkpoint' | 'restart' | 'collect';
 
@@ -155,7 +155,7 @@ export class Simulation {
       this.#world.after(1 + this.#world.below(3 * LEASE_MS), () => this.#start(index));
     });
     const { clock } = process;
-    const log = openLog(`c${index}`, LOG_LEVEL);
+    const log = LOG.child({ coordinator: index });
     const options = parseCoordinatorOptions({
       ...{ insecureLoopback: true, storeUrl: 'file:///none', leaseMs: LEASE_MS, heartbeatMs: 500 },
       ...{ leaderLeaseMs: LEADER_LEASE_MS, gcIntervalMs: 1e9, gcGraceMs: 1, restartWaitMs: 600_000 },

@@ -1,5 +1,4 @@
 /** Simulated time, and processes in it that stand still or die between any two steps. */
-import { AsyncLocalStorage } from 'node:async_hooks';
 import type { Clock } from '../../../../coordinator/clock';
 import type { ObjectStore } from '../../../../store/contract';
 
@@ -42,17 +41,25 @@ export class World {
   }
 
   /** Until it is so. @throws when the time is over */
-  async until(what: string, isSo: () => boolean, limitMs = 600_000): Promise<void> {
+  until(what: string, isSo: () => boolean, limitMs = 600_000): Promise<void> {
     const endMs = this.nowMs + limitMs;
-    await drained();
-    while (!isSo()) {
-      const next = this.#events.pop();
-      if (next === undefined || next.atMs > endMs) throw new Error(`${what}: not within ${limitMs / 1000} s`);
-      if (next.run === null) continue;
+    return inTurns(() => {
+      Process.leave();
+      if (isSo()) return true;
+      // The question has set a process to work, which comes first.
+      if (Process.current !== undefined) return false;
+      const next = this.#next();
+      if (next === null || next.atMs > endMs) throw new Error(`${what}: not within ${limitMs / 1000} s`);
       this.nowMs = next.atMs;
       next.run();
-      await drained();
-    }
+      return false;
+    });
+  }
+
+  #next(): { readonly atMs: number; readonly run: () => void } | null {
+    for (let next = this.#events.pop(); next !== undefined; next = this.#events.pop())
+      if (next.run !== null) return { atMs: next.atMs, run: next.run };
+    return null;
   }
 
   async pass(ms: number): Promise<void> {
@@ -68,15 +75,39 @@ function isLater(a: Event, b: Event): boolean {
   return a.atMs === b.atMs ? a.order > b.order : a.atMs > b.atMs;
 }
 
-/** Whatever has begun has come to where it waits for another event. */
-const drained = () => new Promise<void>((resolve) => setImmediate(resolve));
+/** Node has whatever was begun in one of them come to where it waits before it calls the next: a turn of its own loop for each takes far longer. */
+const TURNS_AT_ONCE = 50;
 
-const current = new AsyncLocalStorage<Process>();
+/** In each turn one step is taken, and all that it begins is done as far as it goes, until a step says that it was the last one. */
+function inTurns(step: () => boolean): Promise<void> {
+  return new Promise((resolve, reject) => {
+    let isOver = false;
+    const turn = () => {
+      if (isOver) return;
+      try {
+        isOver = step();
+      } catch (thrown) {
+        isOver = true;
+        reject(thrown);
+      }
+      if (isOver) resolve();
+    };
+    const turns = () => {
+      if (isOver) return;
+      for (let i = 0; i < TURNS_AT_ONCE; i++) setImmediate(turn);
+      setImmediate(turns);
+    };
+    turns();
+  });
+}
 
 /** What is struck at a step: the process ends, or stands still for a while. */
 export type Blow = { readonly kind: 'kill' } | { readonly kind: 'pause'; readonly ms: number };
 
 export class Process {
+  /** Whose turn it is: what one step begins is done before the next one is taken. */
+  static #current: Process | undefined;
+
   isDead = false;
   struck = false;
   #isPaused = false;
@@ -93,11 +124,16 @@ export class Process {
 
   /** Where the code under test calls faultPoint(). */
   static reached(point: string): void {
-    current.getStore()?.reached(point);
+    Process.#current?.reached(point);
   }
 
   static get current(): Process | undefined {
-    return current.getStore();
+    return Process.#current;
+  }
+
+  /** Nobody's turn yet. */
+  static leave(): void {
+    Process.#current = undefined;
   }
 
   readonly clock: Clock = {
@@ -129,7 +165,10 @@ export class Process {
   enter(run: () => void): void {
     if (this.isDead) return;
     if (this.#isPaused) this.#backlog.push(() => this.enter(run));
-    else current.run(this, run);
+    else {
+      Process.#current = this;
+      run();
+    }
   }
 
   reached(point: string): void {
@@ -158,6 +197,7 @@ export class Process {
   goOn(): void {
     if (!this.#isPaused) return;
     this.#isPaused = false;
+    Process.#current = this;
     for (const run of this.#backlog.splice(0)) run();
   }
 

@@ -145,7 +145,12 @@ export class FakeCluster {
     this.address = String(line).trim();
   }
 
-  /** How the process ended. */
+  /** Asks the process to stop. */
+  terminate(): void {
+    this.#process?.child.kill('SIGTERM');
+  }
+
+  /** How the process ended; null: by itself. */
   async died(): Promise<NodeJS.Signals | null> {
     const [, signal] = (await this.#process?.exited) ?? [];
     return signal ?? null;

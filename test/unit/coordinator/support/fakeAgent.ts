@@ -251,6 +251,8 @@ export class FakeAgent {
         this.host(job, treeId, incarnation, pid);
         return { $case: 'started', value: { treeId, rootPid: pid, uid: callerUid, command: 'found' } };
       }
+      case 'discoverSlurm':
+        return { $case: 'discoveredSlurm', value: { processes: [] } };
       case 'prepare':
         this.#keyPrefix = body.value.keyPrefix;
         if (body.value.baseGeneration === 0) this.#older.clear();

@@ -1,8 +1,8 @@
 /** The socket that Slurm's hooks tell their news on. Each is answered within milliseconds: Slurm waits (H1). */
 import type { Socket } from 'node:net';
 import type { Logger } from 'pino';
-import { type LocalServer, type Peer, serveLocally } from '../../core/rpc/localSocket';
-import { type HookMessage, isOfNode, MAX_MESSAGE_BYTES, parseHookMessage } from './message';
+import { type LocalServer, type Peer, serveLocally } from '../rpc/localSocket';
+import { type HookMessage, MAX_MESSAGE_BYTES, parseHookMessage } from './message';
 
 const READ_LIMIT_MS = 2_000;
 
@@ -10,18 +10,24 @@ export interface HooksOptions {
   readonly socketPath: string;
   readonly peerCredentials: (fd: number) => Peer;
   readonly log: Logger;
+  /** Is it theirs to say? */
+  readonly mayTell: (message: HookMessage, peer: Peer) => boolean;
   /** @returns lines that a task's hook prints */
   readonly heard: (message: HookMessage, peer: Peer) => string;
 }
 
-export function serveHooks({ socketPath, peerCredentials, log, heard }: HooksOptions): Promise<LocalServer> {
+export function serveHooks({
+  socketPath,
+  peerCredentials,
+  log,
+  mayTell,
+  heard,
+}: HooksOptions): Promise<LocalServer> {
   return serveLocally(socketPath, peerCredentials, (socket, peer) => {
     const { uid } = peer;
     readLine(socket, (line) => {
       const message = parseHookMessage(line);
-      // Root's hooks speak for the node; a task's speak for their user.
-      const isAllowed = message !== null && (uid === 0 || !isOfNode(message));
-      if (!isAllowed) {
+      if (message === null || !mayTell(message, peer)) {
         log.warn({ uid }, 'a hook was refused');
         socket.end('refused\n');
         return;

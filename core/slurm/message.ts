@@ -1,6 +1,6 @@
-/** What Slurm's hooks tell the agent (native/programs/slurm_hook.c). Pure. */
+/** What Slurm's hooks tell: the agent those of a node, the coordinator those of the controller (native/programs/slurm_hook.c). Pure. */
 import { z } from 'zod';
-import { isCluster } from '../../core/slurm/names';
+import { isCluster } from './names';
 
 /** A whole message is smaller: the hook cuts each value. */
 export const MAX_MESSAGE_BYTES = 64 * 1024;
@@ -12,7 +12,10 @@ const number = z
 const text = z.string().max(4096).default('');
 
 const schema = z.object({
-  event: z.enum(['prolog', 'epilog', 'task-prolog', 'task-epilog']),
+  event: z.enum([
+    ...(['prolog', 'epilog', 'task-prolog', 'task-epilog'] as const),
+    ...(['prolog-slurmctld', 'epilog-slurmctld'] as const),
+  ]),
   cluster: z.string().refine(isCluster).default('cluster'),
   jobId: number.refine((id) => id > 0),
   uid: number.default(0),
@@ -20,9 +23,13 @@ const schema = z.object({
   nodeList: text,
   restartCount: number.default(0),
   taskPid: number.default(0),
+  /** Of the task in its step. */
+  procId: number.default(0),
   /** Of srun's steps; Slurm gives the others none, or one of its highest numbers. */
   stepId: number.optional(),
   options: text,
+  /** The task is Holdfast's own command. */
+  own: text,
   /** Of a message that reached nobody when it was sent: Unix time, and why. */
   missedMs: z
     .string()
@@ -49,5 +56,12 @@ const FIRST_SPECIAL_STEP = 0xffff_fff0;
 export const isOfStep = ({ stepId }: HookMessage): boolean =>
   stepId !== undefined && stepId < FIRST_SPECIAL_STEP;
 
-/** Events of the node itself; those of tasks are the user's own. */
+/** Events of the node itself. */
 export const isOfNode = ({ event }: HookMessage): boolean => event === 'prolog' || event === 'epilog';
+
+/** Those are the user's own. */
+export const isOfTask = ({ event }: HookMessage): boolean =>
+  event === 'task-prolog' || event === 'task-epilog';
+
+/** Events of a whole job, from where slurmctld runs. */
+export const isOfController = ({ event }: HookMessage): boolean => event.endsWith('-slurmctld');
