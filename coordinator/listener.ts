@@ -74,12 +74,29 @@ function secured(
   const refused = ({ remoteAddress }: Socket, reason: string) =>
     log.warn({ peer: remoteAddress, reason }, 'connection refused in the handshake');
   server.on('tlsClientError', (error, socket) => refused(socket, reasonOf(error)));
+  const open = new Set<TLSSocket>();
+  const isRevoked = (socket: TLSSocket) => certificates.isRevoked(socket.getPeerCertificate());
   server.on('secureConnection', (socket) => {
-    if (isAnonymous || socket.authorized) return serve(socket);
-    refused(socket, certificateProblem(socket));
-    socket.on('error', () => {}).destroy();
+    if (isAnonymous) return serve(socket);
+    const problem = socket.authorized && !isRevoked(socket) ? null : certificateProblem(socket);
+    if (problem !== null) {
+      refused(socket, problem);
+      socket.on('error', () => {}).destroy();
+      return;
+    }
+    open.add(socket);
+    socket.once('close', () => open.delete(socket));
+    serve(socket);
   });
-  const update = () => server.setSecureContext(context());
+  const update = () => {
+    server.setSecureContext(context());
+    // Those that got in before their certificate was revoked.
+    for (const socket of [...open].filter(isRevoked)) {
+      const { remoteAddress: peer } = socket;
+      log.warn({ peer, reason: certificateProblem(socket) }, 'connection closed');
+      socket.destroy();
+    }
+  };
   certificates.addCaCertificateListener(update);
   certificates.addIdentityCertificateListener(update);
   server.once('close', () => {
@@ -92,7 +109,9 @@ function secured(
 function certificateProblem(socket: TLSSocket): string {
   const { raw, subject } = socket.getPeerCertificate();
   if (raw === undefined) return 'the peer shows no certificate';
-  const problem = String(socket.authorizationError).toLowerCase().replaceAll('_', ' ');
+  const problem = socket.authorized
+    ? 'it was revoked'
+    : String(socket.authorizationError).toLowerCase().replaceAll('_', ' ');
   return `certificate of ${String(subject?.CN)}: ${problem}`;
 }
 

@@ -24,7 +24,7 @@ export interface FenceCommands {
 }
 
 const READS: ReadonlySet<string> = new Set([
-  ...['get', 'hget', 'hgetall', 'hmget', 'hexists', 'exists', 'lrange', 'pttl', 'ping', 'info'],
+  ...['get', 'hget', 'hgetall', 'hmget', 'hexists', 'exists', 'llen', 'lrange', 'pttl', 'ping', 'info'],
 ]);
 const WRITES: ReadonlySet<string> = new Set([
   ...['set', 'incr', 'hset', 'hdel', 'del', 'rpush', 'ltrim', 'expire', 'xadd'],

@@ -17,6 +17,8 @@ export const KEYS = {
   endedOperation: (id: string) => `{holdfast}:operation:${id}`,
   /** stream: changes of jobs and operations, and who began to lead (events/entry.ts) */
   events: '{holdfast}:events',
+  /** list: ids of ended operations, oldest first; more than are kept for a moment (state/operations.ts) */
+  endedOperations: '{holdfast}:operations:ended',
   /** hash: node name → Node as JSON */
   nodes: '{holdfast}:nodes',
   /** hash: checkpoint id → summary as JSON; a cache of the store (C4) */

@@ -12,6 +12,8 @@ import { Signal } from '../signal';
 import { KEYS } from './keys';
 
 const ENDED_DAYS = 30;
+/** The oldest go before their time when there are more: a busy cluster ends as many in hours. */
+const MAX_ENDED = 50_000;
 
 /** now: beyond the limit of checkpoints in flight. high: the first that get in. normal: those by schedule. */
 export const URGENCIES = ['now', 'high', 'normal'] as const;
@@ -88,10 +90,16 @@ export class OperationTable {
   readonly changed = new Signal<OperationRecord>();
   readonly #open = new Map<string, OperationRecord>();
 
-  private constructor(private readonly redis: Redis) {}
+  /** Since the last look at how many there are. */
+  #endedSince = 0;
 
-  static async load(redis: Redis): Promise<OperationTable> {
-    const table = new OperationTable(redis);
+  private constructor(
+    private readonly redis: Redis,
+    private readonly maxEnded: number,
+  ) {}
+
+  static async load(redis: Redis, maxEnded = MAX_ENDED): Promise<OperationTable> {
+    const table = new OperationTable(redis, maxEnded);
     for (const [id, json] of Object.entries(await redis.hgetall(KEYS.openOperations))) {
       table.#open.set(id, recordSchema.parse(JSON.parse(json)));
     }
@@ -116,7 +124,7 @@ export class OperationTable {
       throw new HoldfastError(
         'NOT_FOUND',
         `there is no operation ${id}`,
-        `they are kept for ${ENDED_DAYS} days`,
+        `they are kept for ${ENDED_DAYS} days, the last ${MAX_ENDED} of them`,
       );
     }
     return recordSchema.parse(JSON.parse(json));
@@ -148,7 +156,20 @@ export class OperationTable {
     const step = this.redis
       .multi()
       .set(KEYS.endedOperation(id), text, 'EX', ENDED_DAYS * 86_400)
-      .hdel(KEYS.openOperations, id);
+      .hdel(KEYS.openOperations, id)
+      .rpush(KEYS.endedOperations, id);
     await tell(step, newsOf(record)).exec();
+    this.#endedSince++;
+    if (this.#endedSince >= this.maxEnded / 100) await this.#forgetOldest();
+  }
+
+  async #forgetOldest(): Promise<void> {
+    this.#endedSince = 0;
+    const tooMany = (await this.redis.llen(KEYS.endedOperations)) - this.maxEnded;
+    if (tooMany <= 0) return;
+    const ids = await this.redis.lrange(KEYS.endedOperations, 0, tooMany - 1);
+    const step = this.redis.multi().ltrim(KEYS.endedOperations, tooMany, -1);
+    for (const id of ids) step.del(KEYS.endedOperation(id));
+    await step.exec();
   }
 }

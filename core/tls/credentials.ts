@@ -26,13 +26,18 @@ export async function clientCredentials(
 /** For a channel that outlives its certificates. @param host as above */
 export function liveCredentials(live: LiveCertificates, host?: string): ChannelCredentials {
   return experimental.createCertificateProviderChannelCredentials(live, live, {
-    checkServerIdentity: (asked, shown) => checkCoordinator(host ?? asked, shown),
+    checkServerIdentity: (asked, shown) =>
+      live.isRevoked(shown) ? revoked(host ?? asked) : checkCoordinator(host ?? asked, shown),
   });
 }
 
 /** TLS does not allow an IP address as the server name that a client asks for: a fixed name is sent instead of it. */
 export function addressOptions(host: string): ChannelOptions {
   return isIP(host) === 0 ? {} : { 'grpc.ssl_target_name_override': 'coordinator' };
+}
+
+function revoked(host: string): Error {
+  return new HoldfastError('UNAUTHENTICATED', `${host} shows a certificate that was revoked`);
 }
 
 /** Whether a certificate is a coordinator's, and for this host; undefined: it is. */

@@ -24,6 +24,11 @@ export function linkFile(directory: string): string {
   return join(directory, 'ca-link.crt');
 }
 
+/** Certificates that are refused, as the authority says; absent: none is. */
+export function revocationFile(directory: string): string {
+  return join(directory, 'ca.crl');
+}
+
 export const modeOf = (path: string): number => (path.endsWith('.key') ? 0o600 : 0o644);
 
 /** @throws HoldfastError INVALID_ARGUMENT naming the file */

@@ -1,14 +1,22 @@
 /** The certificates of this machine, as its files say now: new ones are used from the next connection on. */
 import { createPrivateKey, X509Certificate } from 'node:crypto';
+import { existsSync } from 'node:fs';
+import type { PeerCertificate } from 'node:tls';
 import type { experimental } from '@grpc/grpc-js';
 import { HoldfastError } from '../errors';
-import { readPem, tlsFiles } from './files';
+import { readPem, revocationFile, tlsFiles } from './files';
+import type * as Revocation from './revocation';
+import { serialOf } from './serial';
 
 export interface Certificates {
   /** All authorities that are trusted. */
   readonly authority: Buffer;
   readonly certificate: Buffer;
   readonly key: Buffer;
+  /** ca.crl; empty: there is none. */
+  readonly revocations: Buffer;
+  /** Serial numbers of what is refused. */
+  readonly revoked: ReadonlySet<string>;
 }
 
 type Provider = experimental.CertificateProvider;
@@ -34,6 +42,11 @@ export class LiveCertificates implements Provider {
     return this.files;
   }
 
+  /** Of a peer: whether its authority has taken back what it vouched for. */
+  isRevoked({ serialNumber }: Pick<PeerCertificate, 'serialNumber'>): boolean {
+    return this.files.revoked.has(serialOf(serialNumber));
+  }
+
   /** When the certificate begins and ends to be valid, as Unix time. */
   get validity(): { notBeforeMs: number; notAfterMs: number } {
     const { validFrom, validTo } = new X509Certificate(this.files.certificate);
@@ -46,7 +59,15 @@ export class LiveCertificates implements Provider {
    */
   async reload(): Promise<boolean> {
     const next = await readCertificates(this.directory, this.name);
-    const isSame = (['authority', 'certificate', 'key'] as const).every((part) =>
+    if (next.revocations.length === 0 && this.files.revocations.length > 0) {
+      const file = revocationFile(this.directory);
+      throw new HoldfastError(
+        'INVALID_ARGUMENT',
+        `${file} is gone`,
+        'copy it again: what it revoked stays so',
+      );
+    }
+    const isSame = (['authority', 'certificate', 'key', 'revocations'] as const).every((part) =>
       next[part].equals(this.files[part]),
     );
     if (isSame) return false;
@@ -97,12 +118,27 @@ async function readCertificates(directory: string, name: string): Promise<Certif
   ] as const)
     mustHold(path, () => new X509Certificate(pem));
   const privateKey = mustHold(files.key, () => createPrivateKey(key));
-  if (new X509Certificate(certificate).checkPrivateKey(privateKey)) return { authority, certificate, key };
+  const revocations = await readRevocations(directory, authority);
+  if (new X509Certificate(certificate).checkPrivateKey(privateKey))
+    return { authority, certificate, key, ...revocations };
   throw new HoldfastError(
     'INVALID_ARGUMENT',
     `${files.key} is not the key of ${files.certificate}`,
     'copy both from where they were issued',
   );
+}
+
+async function readRevocations(
+  directory: string,
+  authority: Buffer,
+): Promise<Pick<Certificates, 'revocations' | 'revoked'>> {
+  const file = revocationFile(directory);
+  if (!existsSync(file)) return { revocations: Buffer.alloc(0), revoked: new Set() };
+  const text = await readPem(file);
+  // Most clusters have no list, and need not wait for the library.
+  const { revokedBy } = require('./revocation') as typeof Revocation;
+  const revoked = await revokedBy(text, authority.toString(), file);
+  return { revocations: Buffer.from(text), revoked: new Set(revoked.map(({ serial }) => serial)) };
 }
 
 function mustHold<T>(path: string, parse: () => T): T {

@@ -20,7 +20,7 @@ import {
 import { HoldfastError } from '../errors';
 import type { TlsRole } from './peer';
 
-const ALGORITHM = { name: 'ECDSA', namedCurve: 'P-256', hash: 'SHA-256' } as const;
+export const ALGORITHM = { name: 'ECDSA', namedCurve: 'P-256', hash: 'SHA-256' } as const;
 const AUTHORITY_DAYS = 3650;
 
 cryptoProvider.set(webcrypto);

@@ -2,14 +2,16 @@
  * A new authority in the place of the old one. In between both are trusted, and the old one vouches for the new one:
  * whichever file a machine gets first, it accepts all others and is accepted by them.
  */
+import { existsSync } from 'node:fs';
 import { rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import type { X509Certificate } from '@peculiar/x509';
 import { HoldfastError } from '../errors';
 import { issuerOf } from './authority';
-import { linkFile, pemBlocks, readPem, replacePem, tlsFiles } from './files';
+import { linkFile, pemBlocks, readPem, replacePem, revocationFile, tlsFiles } from './files';
 import { certificateNames } from './inventory';
 import { holderOf, makeAuthority, makeCertificate, vouchFor } from './make';
+import { finishLists, successorLists } from './revocation';
 import { completeRotation, stage } from './stage';
 
 /**
@@ -38,19 +40,22 @@ export async function rotateAuthority(directory: string, nowMs = Date.now()): Pr
     const { certificatePem, keyPem } = await makeCertificate({ ...holder, name }, next, nowMs);
     made.set(`${name}.key`, keyPem).set(`${name}.crt`, `${certificatePem}${link}`);
   }
+  const lists = await successorLists(directory, next, nowMs);
+  if (lists !== null) made.set('ca.crl', lists);
   await stage(directory, made.set('ca.key', next.keyPem));
   await completeRotation(directory);
-  return ['ca.crt', ...names.flatMap((name) => [`${name}.crt`, `${name}.key`])].map((file) =>
+  const shared = lists === null ? ['ca.crt'] : ['ca.crt', 'ca.crl'];
+  return [...shared, ...names.flatMap((name) => [`${name}.crt`, `${name}.key`])].map((file) =>
     join(directory, file),
   );
 }
 
 /**
  * Ends the trust in the old authority.
- * @returns the file to distribute
+ * @returns the files to distribute
  * @throws HoldfastError WRONG_STATE when no rotation has begun
  */
-export async function finishRotation(directory: string): Promise<string> {
+export async function finishRotation(directory: string, nowMs = Date.now()): Promise<string[]> {
   await completeRotation(directory);
   const { certificate } = tlsFiles(directory, 'ca');
   const [current = '', ...older] = pemBlocks(await readPem(certificate));
@@ -61,9 +66,12 @@ export async function finishRotation(directory: string): Promise<string> {
       'begin one without --finish',
     );
   }
+  // Before it: a list that nobody who is trusted has signed would be none.
+  await finishLists(directory, nowMs);
   await replacePem(certificate, current);
   await rm(linkFile(directory), { force: true });
-  return certificate;
+  const list = revocationFile(directory);
+  return existsSync(list) ? [certificate, list] : [certificate];
 }
 
 /** `holdfast authority`, `holdfast authority 2`, … Pure. */

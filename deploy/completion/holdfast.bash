@@ -7,7 +7,7 @@ _holdfast() {
   for ((index = 1; index < COMP_CWORD; index++)); do
     next="${path:+$path }${COMP_WORDS[index]}"
     case "$next" in
-      'run'|'mpirun'|'checkpoint'|'restart'|'jobs'|'checkpoints'|'checkpoints pin'|'checkpoints unpin'|'checkpoints remove'|'info'|'nodes'|'drain'|'undrain'|'kill'|'export'|'import'|'retention'|'retention explain'|'retention set'|'gc'|'usage'|'slurm'|'slurm check'|'slurm install'|'slurm jobs'|'slurm tasks'|'slurm track'|'catalog'|'catalog rebuild'|'agent'|'agent check'|'coordinator'|'config'|'config check'|'config show'|'ca'|'ca init'|'ca issue'|'ca rotate'|'ca list'|'rsh'|'completion'|'version') path=$next ;;
+      'run'|'mpirun'|'checkpoint'|'restart'|'jobs'|'checkpoints'|'checkpoints pin'|'checkpoints unpin'|'checkpoints remove'|'info'|'nodes'|'drain'|'undrain'|'kill'|'export'|'import'|'retention'|'retention explain'|'retention set'|'gc'|'usage'|'slurm'|'slurm check'|'slurm install'|'slurm jobs'|'slurm tasks'|'slurm track'|'catalog'|'catalog rebuild'|'agent'|'agent check'|'coordinator'|'config'|'config check'|'config show'|'ca'|'ca init'|'ca issue'|'ca rotate'|'ca revoke'|'ca list'|'rsh'|'completion'|'version') path=$next ;;
       *) break ;;
     esac
   done
@@ -395,7 +395,7 @@ _holdfast() {
       COMPREPLY=($(compgen -W 'agent coordinator' -- "$cur")) ;;
     'ca')
       if [[ $cur == -* ]]; then COMPREPLY=($(compgen -W '--help -h' -- "$cur")); return; fi
-      COMPREPLY=($(compgen -W 'init issue rotate list' -- "$cur")) ;;
+      COMPREPLY=($(compgen -W 'init issue rotate revoke list' -- "$cur")) ;;
     'ca init')
       case "$prev" in
         --name) COMPREPLY=(); return ;;
@@ -417,6 +417,12 @@ _holdfast() {
       esac
       if [[ $cur == -* ]]; then COMPREPLY=($(compgen -W '--finish --dir --json --help -h' -- "$cur")); return; fi
       COMPREPLY=() ;;
+    'ca revoke')
+      case "$prev" in
+        --dir) COMPREPLY=($(compgen -d -- "$cur")); return ;;
+      esac
+      if [[ $cur == -* ]]; then COMPREPLY=($(compgen -W '--dir --json --help -h' -- "$cur")); return; fi
+      COMPREPLY=($(compgen -W 'name serial' -- "$cur")) ;;
     'ca list')
       case "$prev" in
         --dir) COMPREPLY=($(compgen -d -- "$cur")); return ;;

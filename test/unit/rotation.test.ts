@@ -8,6 +8,7 @@ import { clientCredentials, liveCredentials } from '../../core/tls/credentials';
 import { tlsFiles } from '../../core/tls/files';
 import { listCertificates, stateOf } from '../../core/tls/inventory';
 import { LiveCertificates } from '../../core/tls/live';
+import { listRevoked, revokeCertificate } from '../../core/tls/revocation';
 import { finishRotation, rotateAuthority } from '../../core/tls/rotation';
 import { watchCertificates } from '../../core/tls/watch';
 import type { ObjectStore } from '../../store/contract';
@@ -157,6 +158,23 @@ test('holders keep names, roles, hosts and terms; keys are new and private', asy
   ]);
   await rotateAuthority(authority);
   expect((await listCertificates(authority))[0]?.name).toBe('holdfast authority 3');
+});
+
+test('what was revoked stays so, whichever files a machine has', async () => {
+  await distribute('head');
+  const { serial } = await revokeCertificate(authority, 'n2');
+  const lists = async (machine: string) => {
+    await copyFile(join(authority, 'ca.crl'), join(directory, machine, 'ca.crl'));
+    return (await LiveCertificates.open(join(directory, machine), 'head')).now.revoked;
+  };
+  expect(await rotateAuthority(authority)).toContain(join(authority, 'ca.crl'));
+  // It still trusts the old authority only.
+  expect(await lists('head')).toEqual(new Set([serial]));
+  await revokeCertificate(authority, 'n1');
+  expect(await finishRotation(authority)).toEqual([join(authority, 'ca.crt'), join(authority, 'ca.crl')]);
+  await distribute('head');
+  expect(await lists('head')).toEqual(new Set((await listRevoked(authority)).map((entry) => entry.serial)));
+  expect(await listRevoked(authority)).toHaveLength(2);
 });
 
 test('a rotation that is interrupted goes on at the next command', async () => {

@@ -1,6 +1,8 @@
 /** Certificates: who gets in, who does not, and who is believed to be whom. */
-import { mkdtemp, readFile, rm, stat } from 'node:fs/promises';
+import { X509Certificate } from 'node:crypto';
+import { cp, mkdtemp, readFile, rm, stat, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
+import { setTimeout as delay } from 'node:timers/promises';
 import { type ChannelCredentials, credentials } from '@grpc/grpc-js';
 import { type Coordinator, startCoordinator } from '../../coordinator/main';
 import { channelOptions } from '../../core/rpc/channel';
@@ -8,6 +10,7 @@ import { invoke } from '../../core/rpc/handlers';
 import { identityMetadata } from '../../core/rpc/identity';
 import { issueAuthority, issueCertificate } from '../../core/tls/authority';
 import { clientCredentials, coordinatorNameIn } from '../../core/tls/credentials';
+import { listRevoked, revokeCertificate } from '../../core/tls/revocation';
 import { CoordinatorServiceClient } from '../../proto/gen/holdfast/v1/coordinator';
 import type { ObjectStore } from '../../store/contract';
 import { FakeAgent } from './coordinator/support/fakeAgent';
@@ -114,6 +117,75 @@ test.each([
     code: 'COORDINATOR_UNAVAILABLE',
   });
   expect(refusals()).toContain(`certificate of ${name}: ${reason}`);
+});
+
+describe('revocation', () => {
+  const reload = () => coordinator.reload(options(tls));
+  const told = (text: string) => log.some((line) => line.includes(text));
+  const until = async (isSo: () => boolean) => {
+    for (const deadlineMs = Date.now() + 10_000; !isSo() && Date.now() < deadlineMs; ) await delay(10);
+    expect(isSo()).toBe(true);
+  };
+
+  test('a revoked certificate is refused, who is connected with it is cut off, and a new one of that name is welcome', async () => {
+    await issueCertificate(tls, { name: 'stolen', role: 'node' });
+    const thief = join(directory, 'thief');
+    await cp(tls, thief, { recursive: true });
+    const stolen = await clientCredentials(thief, 'stolen');
+    const { address } = coordinator;
+    const agent = new FakeAgent({
+      address,
+      node: 'stolen',
+      ip: '10.0.0.1',
+      store: NO_STORE,
+      credentials: stolen,
+    });
+    await agent.connect();
+    log.splice(0);
+    const { serial } = await revokeCertificate(tls, 'stolen');
+    expect(await listRevoked(tls)).toEqual([{ serial, revokedMs: expect.any(Number) }]);
+    reload();
+    await until(() => told('certificate of stolen: it was revoked') && told('session ended'));
+    agent.close();
+    refusals();
+    await expect(connect('stolen', stolen)).rejects.toMatchObject({ code: 'COORDINATOR_UNAVAILABLE' });
+    expect(refusals()).toContain('certificate of stolen: it was revoked');
+    await connect('n1', await clientCredentials(tls, 'n1'));
+    await issueCertificate(tls, { name: 'stolen', role: 'node' });
+    await connect('stolen', await clientCredentials(tls, 'stolen'));
+    await expect(revokeCertificate(tls, 'nobody')).rejects.toMatchObject({ code: 'NOT_FOUND' });
+  });
+
+  test('agents refuse a coordinator whose certificate was revoked', async () => {
+    const wary = join(directory, 'wary');
+    await cp(tls, wary, { recursive: true });
+    const { serialNumber } = new X509Certificate(await readFile(join(tls, 'head.crt')));
+    // By its number, as people copy it.
+    await revokeCertificate(wary, serialNumber.replace(/..(?!$)/g, '$&:').toLowerCase());
+    await expect(connect('n1', await clientCredentials(wary, 'n1'))).rejects.toMatchObject({
+      message: expect.stringContaining('a certificate that was revoked'),
+    });
+  });
+
+  test('a list that is forged, damaged or gone changes nothing, and the log says so', async () => {
+    const real = await readFile(join(tls, 'ca.crl'));
+    await revokeCertificate(foreign, 'n1');
+    for (const [spoil, reason] of [
+      [() => cp(join(foreign, 'ca.crl'), join(tls, 'ca.crl')), 'that an authority of ca.crt has signed'],
+      [() => writeFile(join(tls, 'ca.crl'), 'nonsense'), 'holds no revocation list'],
+      [() => rm(join(tls, 'ca.crl')), 'is gone'],
+    ] as const) {
+      log.splice(0);
+      await spoil();
+      reload();
+      await until(() => told(reason));
+    }
+    await expect(
+      connect('stolen', await clientCredentials(join(directory, 'thief'), 'stolen')),
+    ).rejects.toThrow();
+    await writeFile(join(tls, 'ca.crl'), real);
+    reload();
+  });
 });
 
 test('a peer without a certificate, or without TLS, is refused, and the log says why', async () => {

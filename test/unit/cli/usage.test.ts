@@ -93,6 +93,13 @@ test('ca makes an authority and certificates it has signed', async () => {
   );
   const finish = await cli.run(['ca', 'rotate', '--finish', '--dir', directory, '--json']);
   expect(JSON.parse(finish.stdout)).toEqual({ files: [`${directory}/ca.crt`] });
+
+  const revoke = await cli.run(['ca', 'revoke', 'head', '--dir', directory]);
+  expect(revoke).toMatchObject({ code: 0, stdout: `${directory}/ca.crl\n` });
+  const [, serial] = /certificate ([0-9a-f]+) is revoked/.exec(revoke.stderr) ?? [];
+  const after = JSON.parse((await cli.run(['ca', 'list', '--dir', directory, '--json'])).stdout);
+  expect(after).toMatchObject({ certificates: [{ role: 'authority' }], revoked: [{ serial }] });
+  expect((await cli.run(['ca', 'revoke', 'head', '--dir', directory])).code).toBe(3);
 });
 
 test('agent check reports every check, and fails when something required is missing', async () => {

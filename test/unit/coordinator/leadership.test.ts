@@ -19,14 +19,17 @@ import { connectRedis } from '../../../coordinator/redis/connect';
 import { parseRedisUrl } from '../../../coordinator/redis/url';
 import { Counters } from '../../../coordinator/state/counters';
 import { KEYS } from '../../../coordinator/state/keys';
+import { OperationTable } from '../../../coordinator/state/operations';
 import { channelOptions } from '../../../core/rpc/channel';
 import { invoke } from '../../../core/rpc/handlers';
 import { AgentServiceClient } from '../../../proto/gen/holdfast/v1/agent';
 import {
   CoordinatorServiceClient,
   JobState,
+  Operation,
   type WatchResponse,
 } from '../../../proto/gen/holdfast/v1/coordinator';
+import { LiveMode } from '../../../proto/gen/holdfast/v1/manifest';
 import { openStore } from '../../../store/open';
 import { withGuard } from '../../../store/wrappers';
 import { MemoryStore } from '../../contract/memoryStore';
@@ -142,6 +145,22 @@ describe('the lease and the fence', () => {
     await redis.flushall();
     await give(await leader(), 40);
     expect([...store.objects.keys()]).toHaveLength(1);
+  });
+
+  test('of ended operations so many are kept, the newest', async () => {
+    const held = await takeLease(redis, candidate('a'), 60_000, true);
+    const table = await OperationTable.load(fenced(held?.token ?? null).redis, 5);
+    const request = { kind: 'checkpoint', stop: false, periodic: false, live: LiveMode.AUTO } as const;
+    const ids = Array.from({ length: 8 }, (_, at) => `o-${at}`);
+    for (const id of ids)
+      await table.put({
+        operation: Operation.fromPartial({ id, job: 'j-1', phase: 'DONE', endedMs: 1 }),
+        request: { ...request, urgency: 'high', drains: '', cause: '' },
+        ...{ nodes: [], manifest: null, hasReleased: true },
+      });
+    expect(await redis.lrange(KEYS.endedOperations, 0, -1)).toEqual(ids.slice(3));
+    const kept = await redis.keys(KEYS.endedOperation('o-*'));
+    expect(kept.sort()).toEqual(ids.slice(3).map(KEYS.endedOperation));
   });
 
   test('a lease counts from when its renewal was sent, by the clock that has gone furthest (A1)', async () => {

@@ -1,8 +1,10 @@
 /** What is measured while jobs are checkpointed and nodes are lost, as a monitoring system sees it. */
+import { setTimeout as delay } from 'node:timers/promises';
 import { HoldfastError } from '../../../core/errors';
 import { JobState } from '../../../proto/gen/holdfast/v1/coordinator';
 import { RestartPolicy } from '../../../proto/gen/holdfast/v1/manifest';
 import { FakeCluster, type User } from './support/cluster';
+import { collect, remove, setPolicy } from './support/collecting';
 import { probe, type Scraped, scrape } from './support/scrape';
 
 let cluster: FakeCluster;
@@ -77,13 +79,53 @@ test('what cannot be counted is no failure of the checkpoint', async () => {
   expect((await scraped()).value('holdfast_checkpoint_hold_seconds_count')).toBe(1);
 });
 
+test('what is removed, condemned and deleted is counted, by who wanted it', async () => {
+  await cluster.stop();
+  cluster = await FakeCluster.watched(['n1', 'n2'], { metrics: '0', gcGraceMs: 0 });
+  user = cluster.user();
+  const job = await runningJob();
+  for (let i = 0; i < 3; i++) await user.checkpoint(job);
+  await remove(user, 1);
+  await setPolicy(user, job, { keepLast: 1 });
+  // The first run condemns, the second deletes.
+  for (let i = 0; i < 2; i++) await collect(user);
+  const after = await scraped();
+  expect(after.value('holdfast_generations_removed_total', { cause: 'request' })).toBe(1);
+  expect(after.value('holdfast_generations_removed_total', { cause: 'policy' })).toBe(1);
+  expect(after.value('holdfast_garbage_deleted_objects_total')).toBeGreaterThan(0);
+  expect(after.value('holdfast_garbage_deleted_bytes_total')).toBe(
+    after.value('holdfast_garbage_condemned_bytes_total'),
+  );
+  expect(after.value('holdfast_sweeps_total', { outcome: 'ok' })).toBeGreaterThanOrEqual(2);
+  expect(after.value('holdfast_sweep_seconds_count')).toBe(after.value('holdfast_sweeps_total'));
+});
+
+test('what waits to be let in is seen', async () => {
+  await cluster.stop();
+  cluster = await FakeCluster.watched(['n1', 'n2'], { metrics: '0', maxCheckpoints: 1 });
+  user = cluster.user();
+  const [first, second] = [await user.submit({ nodes: ['n1'] }), await user.submit({ nodes: ['n2'] })];
+  const during: Scraped[] = [];
+  cluster.agent('n1').overrides.set('capture', async (command) => {
+    const waiting = await user.requestCheckpoint(second.id);
+    while (!(await scraped()).value('holdfast_checkpoints_waiting')) await delay(10);
+    during.push(await scraped());
+    later.push(waiting);
+    return cluster.agent('n1').perform(command);
+  });
+  const later: string[] = [];
+  await user.checkpoint(first.id);
+  expect(during[0]?.value('holdfast_checkpoints_admitted')).toBe(1);
+  expect(await user.ended(later[0] ?? '')).toMatchObject({ phase: 'DONE' });
+});
+
 test('ticks of a schedule are counted', async () => {
   const { id } = await user.submit({ nodes: ['n1'], intervalMs: 1000 });
   // The first tick is over when the second one has committed.
   await user.untilJob(id, ({ lastGeneration }) => lastGeneration >= 2);
-  expect(
-    (await scraped()).value('holdfast_schedule_ticks_total', { outcome: 'started' }),
-  ).toBeGreaterThanOrEqual(1);
+  const after = await scraped();
+  expect(after.value('holdfast_schedule_ticks_total', { outcome: 'started' })).toBeGreaterThanOrEqual(1);
+  expect(after.value('holdfast_schedule_tick_delay_seconds_count')).toBeGreaterThanOrEqual(1);
 });
 
 test('nodes are counted by state, and the end of a lease is counted', async () => {

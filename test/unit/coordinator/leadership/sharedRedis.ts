@@ -8,6 +8,8 @@ type Value = string | Map<string, string> | string[];
 export class SharedRedis {
   readonly #values = new Map<string, Value>();
   readonly #endsMs = new Map<string, number>();
+  /** Who got the newest term. */
+  newestTaker: Process | undefined;
   /** Writes that were refused for their term. */
   refused = 0;
   /** Told of each write: its words, and which process asked. */
@@ -87,6 +89,7 @@ export class SharedRedis {
         fields.map((field) => this.hash(key).get(field) ?? null),
       hexists: async (key: string, field: string) => (this.hash(key).has(field) ? 1 : 0),
       lrange: async () => [],
+      llen: async () => 0,
       holdfastTake: async (leader: string, term: string, owner: string, address: string, ms: number) => {
         if (this.text(leader) !== null) return [0, ''];
         const last = Number(/^\d+/.exec(this.text(term) ?? '0')?.[0]);
@@ -94,6 +97,7 @@ export class SharedRedis {
         const token = `${next} ${owner}`;
         this.#set(term, token, null);
         this.#set(leader, address, ms);
+        this.newestTaker = Process.current;
         return [next, token];
       },
       holdfastRenew: async (leader: string, term: string, token: string, address: string, ms: number) => {

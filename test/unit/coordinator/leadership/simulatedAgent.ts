@@ -31,6 +31,8 @@ export interface AgentParts {
   readonly leaseMs: number;
   /** One message in so many breaks the connection; 0: none. As of now. */
   readonly breaksOneIn: () => number;
+  /** As it is understood; a mutation takes all for one. */
+  readonly instanceOf: (instance: string) => string;
   readonly onViolation: (text: string) => void;
   /** Nodes that have captured, by generation and epoch: the barrier (B1). */
   readonly captured: Map<string, Set<string>>;
@@ -60,6 +62,8 @@ export class SimulatedAgent {
   readonly #results = new Map<string, Promise<CommandResult>>();
   #connection: Connection | null = null;
   #coordinator = '';
+  /** Whom the agent itself cannot tell from another but by the instance in its Welcome. */
+  #leader: Fleet | null = null;
   #next = 0;
   #pid = 1000;
   #leaseEndMs = 0;
@@ -163,9 +167,13 @@ export class SimulatedAgent {
     const { world, leaseMs } = this.parts;
     switch (message?.$case) {
       case 'welcome': {
-        const { instance, heartbeatMs } = message.value;
+        const { heartbeatMs } = message.value;
+        const instance = this.parts.instanceOf(message.value.instance);
         if (this.#coordinator !== '' && this.#coordinator !== instance) this.#giveUp();
         this.#coordinator = instance;
+        if (this.#leader !== connection.fleet && this.#hold !== null)
+          this.parts.onViolation(`${this.parts.node} still holds what another leader has asked for (F1)`);
+        this.#leader = connection.fleet;
         const sent = new Map<number, number>();
         this.#sent = sent;
         let sequence = 0;

@@ -50,7 +50,7 @@ const POINTS: Readonly<Record<Action, readonly FaultPoint[]>> = {
   collect: coordinatorPoints('gc'),
 };
 
-export type Mutation = 'no fence in Redis' | 'no guard of the store';
+export type Mutation = 'no fence in Redis' | 'no guard of the store' | 'one instance for all';
 
 interface Coordinator {
   readonly process: Process;
@@ -91,6 +91,7 @@ export class Simulation {
         ...{
           breaksOneIn: () => this.#breaksOneIn,
           captured: this.#captured,
+          instanceOf: (instance) => (mutation === 'one instance for all' ? 'one' : instance),
           onViolation: (text) => this.#violations.push(text),
         },
         dial: () =>
@@ -160,7 +161,7 @@ export class Simulation {
       ...{ leaderLeaseMs: LEADER_LEASE_MS, gcIntervalMs: 1e9, gcGraceMs: 1, restartWaitMs: 600_000 },
     });
     const redis = process.around(this.#redis.client());
-    const store = process.around(this.#store);
+    const store = process.around(this.#storeOf(process));
     const isGuarded = this.mutation !== 'no guard of the store';
     const site: Site = {
       ...{ options, log, clock, redis },
@@ -187,6 +188,23 @@ export class Simulation {
     });
     this.#coordinators[index] = { process, post };
     process.enter(() => void post.start().catch((thrown) => this.#violations.push(`start: ${thrown}`)));
+  }
+
+  /** In the turn in which a write is sent nobody else may have taken the lease (A3). */
+  #storeOf(process: Process): MemoryStore {
+    const check = (key: string) =>
+      this.#expect(this.#redis.newestTaker === process, `late write to the store: ${key} (A3)`);
+    return new Proxy(this.#store, {
+      get: (store, name) => {
+        const member = Reflect.get(store, name, store);
+        if (typeof member !== 'function') return member;
+        if (name !== 'put' && name !== 'putIfAbsent' && name !== 'delete') return member.bind(store);
+        return (key: string, ...rest: unknown[]) => {
+          check(key);
+          return member.call(store, key, ...rest);
+        };
+      },
+    });
   }
 
   #leader(): (Coordinator & { leader: Leader }) | null {
