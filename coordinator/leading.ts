@@ -111,7 +111,7 @@ export class Leader implements Leading {
   async #begin({ options, telemetry, log }: Site): Promise<void> {
     const { context } = this;
     this.#ends.push(
-      () => context.queues.abandon(),
+      () => context.queues.close(),
       () => context.fleet.close(),
       telemetry.watch(context),
     );
@@ -151,15 +151,11 @@ export class Leader implements Leading {
 
   /** Aborts what can be aborted, and stops; what cannot is resolved by the next leader. */
   async close(): Promise<void> {
-    const { clock, gate, running, queues } = this.context;
+    const { clock, gate, running } = this.context;
     gate.close();
     running.abortAll({ code: 'COORDINATOR_UNAVAILABLE', message: 'the coordinator is stopping', remedy: '' });
     await untilQuiet(clock, running, CLOSE_TIMEOUT_MS);
-    const [, ...ends] = this.#ends.splice(0);
-    for (const end of ends.reverse()) end();
-    // Its Redis may be gone; the next leader clears them in any case (A4).
-    await atMost(clock, CLOSE_TIMEOUT_MS, queues.close());
-    queues.abandon();
+    for (const end of this.#ends.splice(0).reverse()) end();
   }
 }
 
@@ -210,15 +206,6 @@ async function awaitedNodes({ jobs, operations, redis }: Context): Promise<Node[
     ...operations.open().flatMap(({ nodes }) => nodes),
   ]);
   return (await loadNodes(redis)).filter(({ name, alive }) => alive || needed.has(name));
-}
-
-/** Until it is done, or the time is over. */
-async function atMost(clock: Clock, timeoutMs: number, work: Promise<void>): Promise<void> {
-  let cancel = () => {};
-  const late = new Promise<void>((resolve) => {
-    cancel = clock.after(timeoutMs, resolve);
-  });
-  await Promise.race([work, late]).finally(() => cancel());
 }
 
 /** Until nothing is at work, or the time is over: agents thaw what they hold when their lease ends (F1). */

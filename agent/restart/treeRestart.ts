@@ -132,10 +132,14 @@ export class TreeRestart {
       faultPoint('agent.restore.at-gate');
       await this.fill(lazy, onProgress);
     } catch (error) {
-      // What CRIU says of a tree that we have ended is a consequence.
-      throw this.lazy?.failure ?? error;
+      throw this.cause(error);
     }
     faultPoint('agent.restore.filled');
+  }
+
+  /** What CRIU says of a tree that we have ended, since its memory cannot be completed, is a consequence. */
+  private cause(error: unknown): unknown {
+    return this.lazy?.failure ?? error;
   }
 
   /** All memory, or for a lazy restart what must be there before it runs. */
@@ -181,7 +185,9 @@ export class TreeRestart {
     const filling = this.lazy?.isOver ? null : this.lazy;
     if (filling) context.lazyTrees.add(tree, filling);
     filling?.release();
-    await hold.pass();
+    await hold.pass().catch((error) => {
+      throw this.cause(error);
+    });
     filling?.begin();
     context.lease.detach(hold);
     return tree;

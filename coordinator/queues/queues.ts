@@ -135,14 +135,11 @@ export class Queues {
     await this.#tick.removeJobScheduler(job);
   }
 
-  async close(): Promise<void> {
-    await Promise.all(this.#workers.map((worker) => worker.close()));
-    await Promise.all(this.#all.map((queue) => queue.close()));
-    this.connection.disconnect();
-  }
-
-  /** Without waiting for what is at work: the leader is none any more, and its Redis may be gone. */
-  abandon(): void {
+  /**
+   * Without waiting for what is at work: whoever closes has waited for that before, or its Redis may be gone. A worker that waits
+   * would keep the timers of its locks, and with them this process.
+   */
+  close(): void {
     for (const worker of this.#workers) worker.close(true).catch(() => undefined);
     for (const queue of this.#all) queue.close().catch(() => undefined);
     this.connection.disconnect();

@@ -103,7 +103,6 @@ int run_action(const char *action)
 {
 	const char *gated_action = getenv("HOLDFAST_GATED_ACTION");
 	/* A criu that runs without a gate is not ours to stop; one that lost its gate's name is. */
-	/* A criu that runs without a gate is not ours to stop; one that lost its gate's name is. */
 	bool gated = !gated_action || !strcmp(action, gated_action);
 	struct gate_message message;
 	fill_message(&message, action);

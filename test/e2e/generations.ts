@@ -38,3 +38,11 @@ export async function orphans(store: ObjectStore, job: string): Promise<string[]
   const keys = await keysBelow(store, `jobs/${job}/`);
   return keys.filter((key) => !prefixes.some((prefix) => key.startsWith(`${prefix}/`)));
 }
+
+/** Objects below the job's prefix that no manifest names. */
+export async function unnamed(store: ObjectStore, job: string): Promise<string[]> {
+  const manifests = await manifestsOf(store, job);
+  const trees = manifests.flatMap(({ nodes }) => nodes.flatMap(({ trees }) => trees));
+  const named = new Set(trees.flatMap(objectsOf).map(({ key }) => key));
+  return (await keysBelow(store, `jobs/${job}/`)).filter((key) => !named.has(key));
+}

@@ -138,10 +138,15 @@ test('a corrupt chunk ends the job with that reason', () =>
   told(stack, async () => {
     const job = await ended('corrupt');
     await damage(job.id);
-    await operations.restart(job.ckptId, [], true);
-    expect((await state(job.id, JobState.LOST)).reason).toMatch(
-      /lost its memory \(CORRUPT: (pack \d+|blob at \d+ of pack)/,
-    );
+    const operation = await operations.restart(job.ckptId, [], true);
+    // It may be found before the restart is over.
+    const reason = async () => {
+      const { error, phase } = (await operations.get(operation)) ?? {};
+      if (phase === 'ABORTED') return `${error?.code}: ${error?.message}`;
+      const { state, reason } = await operations.job(job.id, 'is known', () => true);
+      return state === JobState.LOST ? reason : null;
+    };
+    expect(await until('a reason', reason)).toMatch(/CORRUPT: .*(pack \d+|blob at \d+ of pack)/);
   }));
 
 test('a checkpoint waits until all memory is there, and is whole', () =>

@@ -448,8 +448,7 @@ class SimulatedQueues {
 
   async ring(): Promise<void> {}
   async silence(): Promise<void> {}
-  async close(): Promise<void> {}
-  abandon(): void {
+  close(): void {
     this.#isOver = true;
   }
 }
