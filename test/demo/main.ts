@@ -3,7 +3,8 @@ import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
 import { type CheckpointSummary, type Job, JobState } from '../../proto/gen/holdfast/v1/coordinator';
-import { readText, Stack, USER } from '../harness/stack';
+import { jobOutput } from '../harness/jobOutput';
+import { Stack, USER } from '../harness/stack';
 import { compileVictim } from '../harness/victims';
 import { longestGap, readGaps } from './gaps';
 import { type DemoOptions, parseDemoOptions, USAGE } from './options';
@@ -158,7 +159,7 @@ class Demo {
       return { generation, heldMs, gapMs, capturedBytes, uploadedBytes, durationMs, nodes: one.nodes };
     });
     const expected = await this.uninterrupted();
-    const actual = readText(this.output);
+    const actual = jobOutput(this.output);
     const identical = actual === expected && ended.exitCode === 0;
     printTimeline(generations);
     const place = (node: string) => ({ node, address: this.stack.cluster.node(node).address });

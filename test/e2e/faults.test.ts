@@ -6,7 +6,8 @@ import { join } from 'node:path';
 import { FAULT_POINTS, type FaultPoint } from '../../core/faults';
 import { type Job, JobState, type Operation } from '../../proto/gen/holdfast/v1/coordinator';
 import { openStore } from '../../store/open';
-import { readText, Stack } from '../harness/stack';
+import { jobOutput } from '../harness/jobOutput';
+import { Stack } from '../harness/stack';
 import { intactGenerations, orphans } from './generations';
 import { expectUndisturbed, type MpiJob, startMpiJob } from './mpiJob';
 import { Operations } from './operations';
@@ -171,7 +172,7 @@ describe('a restart', () => {
     told(stack, async () => {
       const before = await intactGenerations(openStore(storeUrl()), job.id);
       const { state } = await currentJob();
-      const printed = readText(job.output);
+      const printed = jobOutput(job.output);
       const kept = tails(job.output);
       const operation = await meet(scenario, () => operations.restart(firstCheckpoint, ['node1', 'node3']));
       const wasTouched = operation.epoch > 0 && operation.phase === 'ABORTED';
@@ -182,7 +183,7 @@ describe('a restart', () => {
       // failed before took all away, and cut nothing off the job's output.
       if (isRunning || mayHaveRun(scenario[0])) residue.before();
       else {
-        expect(readText(job.output).startsWith(printed)).toBe(true);
+        expect(jobOutput(job.output).startsWith(printed)).toBe(true);
         expect(tails(job.output)).toEqual(kept);
       }
       await expectOrder(before);
@@ -196,7 +197,7 @@ describe('a restart', () => {
       await restartFromFirst(['node1', 'node3']);
       job.release();
       expect(await jobEnd(stack, 'node1', job.id)).toMatchObject({ state: JobState.COMPLETED, exitCode: 0 });
-      expect(readText(job.output)).toBe(job.expected);
+      expect(jobOutput(job.output)).toBe(job.expected);
       await residue.none(new Map());
     }));
 });

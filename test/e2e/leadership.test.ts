@@ -8,7 +8,8 @@ import { KEEP_ALL } from '../../core/retention';
 import { JobState, type Operation } from '../../proto/gen/holdfast/v1/coordinator';
 import { openStore } from '../../store/open';
 import { coordinatorPoints } from '../harness/faultPoints';
-import { HEADS, type Head, readText, Stack } from '../harness/stack';
+import { jobOutput } from '../harness/jobOutput';
+import { HEADS, type Head, Stack } from '../harness/stack';
 import { intactGenerations } from './generations';
 import { expectUndisturbed, type MpiJob, startMpiJob } from './mpiJob';
 import { Operations } from './operations';
@@ -175,5 +176,5 @@ test('the job ends as if nothing had been', () =>
     await restarted();
     job.release();
     expect(await jobEnd(stack, 'node1', job.id)).toMatchObject({ state: JobState.COMPLETED, exitCode: 0 });
-    expect(readText(job.output)).toBe(job.expected);
+    expect(jobOutput(job.output)).toBe(job.expected);
   }));

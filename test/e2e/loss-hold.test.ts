@@ -3,6 +3,7 @@ import { rmSync } from 'node:fs';
 import { join } from 'node:path';
 import { JobState, type Operation } from '../../proto/gen/holdfast/v1/coordinator';
 import { openStore } from '../../store/open';
+import { jobOutput } from '../harness/jobOutput';
 import { readText, Stack } from '../harness/stack';
 import { intactGenerations, orphans } from './generations';
 import { armStop, heldPids, stopped, thawed } from './hang';
@@ -248,7 +249,7 @@ test('a loss of all that Redis had: the store is enough to restart', () =>
     job.release();
     const { code, stderr } = await restart(stack, job.id, ['node1', 'node3']);
     expect({ code, stderr }).toMatchObject({ code: 0 });
-    expect(readText(job.output)).toBe(job.expected);
+    expect(jobOutput(job.output)).toBe(job.expected);
     residue.before();
     await residue.none(new Map());
   }));

@@ -5,7 +5,8 @@
 import type { FaultPoint } from '../../core/faults';
 import { JobState, type Operation } from '../../proto/gen/holdfast/v1/coordinator';
 import { openStore } from '../../store/open';
-import { readText, Stack } from '../harness/stack';
+import { jobOutput } from '../harness/jobOutput';
+import { Stack } from '../harness/stack';
 import { intactGenerations, orphans } from './generations';
 import { armStop, heldPids, stopped, thawed } from './hang';
 import { expectUndisturbed, type MpiJob, startMpiJob } from './mpiJob';
@@ -155,7 +156,7 @@ test('after all that the job ends with the output of one that was never disturbe
     job.release();
     const { state, exitCode } = await jobEnd(stack, 'node1', job.id);
     expect({ state, exitCode }).toEqual({ state: JobState.COMPLETED, exitCode: 0 });
-    expect(readText(job.output)).toBe(job.expected);
+    expect(jobOutput(job.output)).toBe(job.expected);
     await residue.none(new Map());
   }));
 

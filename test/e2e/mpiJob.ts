@@ -1,5 +1,6 @@
 /** The job of the failure tests: Open MPI over TCP, rank 0 on node1 and rank 1 on node2, started by an ordinary user. */
-import { readText, type Stack } from '../harness/stack';
+import { jobOutput } from '../harness/jobOutput';
+import type { Stack } from '../harness/stack';
 import { compileVictim } from '../harness/victims';
 import { Brake, linesAtLeast, submit, undisturbed } from './survival';
 
@@ -36,6 +37,6 @@ export async function startMpiJob(
 
 /** What the job has printed so far is what it prints undisturbed. */
 export function expectUndisturbed({ output, expected }: MpiJob): void {
-  const printed = readText(output);
+  const printed = jobOutput(output);
   expect(expected.slice(0, printed.length)).toBe(printed);
 }

@@ -3,6 +3,7 @@ import { readdirSync, rmSync, statSync, writeFileSync } from 'node:fs';
 import { basename, dirname, join } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
 import type { Job } from '../../proto/gen/holdfast/v1/coordinator';
+import { jobOutput } from '../harness/jobOutput';
 import { readText, type Stack, USER } from '../harness/stack';
 import type { RunResult } from '../nodes/run';
 
@@ -159,7 +160,7 @@ export function undisturbed(stack: Stack, node: string, argv: readonly string[])
 
 /** The promise kept: the same output and the same exit code. An error says where they part, and why. */
 export function expectSurvival(stack: Stack, ended: RunResult, output: string, expected: RunResult): void {
-  const actual = readText(output);
+  const actual = jobOutput(output);
   if (ended.code === expected.code && actual === expected.stdout) return;
   const wanted = expected.stdout.split('\n');
   const line = actual.split('\n').findIndex((text, i) => text !== wanted[i]);
