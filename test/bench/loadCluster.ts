@@ -7,10 +7,6 @@ import type { SimulationEvent } from '../simulator/barriers';
 import { ProcessFigures } from './processFigures';
 import { Program } from './program';
 
-/** A site's limit of checkpoints in flight grows with its nodes; the coordinator's default is for the smaller ones. */
-const AGENTS_PER_CHECKPOINT = 50;
-const LEAST_CHECKPOINTS = 16;
-
 export class LoadCluster {
   /** Everything the agents have told so far. */
   readonly events: SimulationEvent[] = [];
@@ -28,13 +24,11 @@ export class LoadCluster {
     const store = join(directory, 'store');
     mkdirSync(store);
     const socket = join(directory, 'coordinator.sock');
-    const inFlight = Math.max(LEAST_CHECKPOINTS, Math.ceil(agents / AGENTS_PER_CHECKPOINT));
     const coordinator = await Program.start(
       'cli/main.js',
       [
         ...['coordinator', '--listen', '127.0.0.1:0', '--insecure-loopback', '--socket', socket],
         ...['--state-dir', join(directory, 'state'), '--store', `file://${store}`, '--json'],
-        ...['--max-checkpoints', String(inFlight)],
       ],
       join(directory, 'coordinator.log'),
     );
