@@ -2,7 +2,7 @@
 import type { Command } from 'commander';
 import { HoldfastError } from '../../core/errors';
 import { parseSelection } from '../../core/slurm/selection';
-import type { SlurmProcess } from '../../proto/gen/holdfast/v1/agent';
+import type { SlurmProcess, SlurmSelection } from '../../proto/gen/holdfast/v1/agent';
 import type { Connection } from '../client/connection';
 import { addJson, addSocket, type JsonOption, type SocketOption, withConnection } from '../options';
 import { type Column, printTable } from '../output/table';
@@ -29,8 +29,8 @@ const COLUMNS: Column<SlurmProcess>[] = [
 
 const NOTHING = 'no node has a task of it';
 
-async function find(connection: Connection, job: string) {
-  const found = await connection.call('listSlurmTasks', { selection: parseSelection(job) });
+async function find(connection: Connection, selection: SlurmSelection) {
+  const found = await connection.call('listSlurmTasks', { selection });
   const silent = found.silent.map(({ node, reason }) => ({ node, reason }));
   for (const { node, reason } of silent) note(`${node} may have more: ${reason}`);
   return { processes: found.processes, silent };
@@ -47,8 +47,9 @@ Exit codes:
   0, also when there is none; others: see holdfast(1), EXIT STATUS`;
 
 async function tasks(job: string, options: SocketOption & JsonOption): Promise<void> {
+  const selection = parseSelection(job);
   await withConnection(options, async (connection) => {
-    const { processes, silent } = await find(connection, job);
+    const { processes, silent } = await find(connection, selection);
     if (options.json) printJson({ processes: processes.map(viewSlurmProcess), silent });
     else printTable(COLUMNS, processes, NOTHING);
   });
@@ -68,8 +69,9 @@ Exit codes:
 type TrackOptions = SocketOption & JsonOption & TrackWishes;
 
 async function track(job: string, options: TrackOptions): Promise<void> {
+  const selection = parseSelection(job);
   await withConnection(options, async (connection) => {
-    const { processes, silent } = await find(connection, job);
+    const { processes, silent } = await find(connection, selection);
     if (processes.length === 0)
       throw new HoldfastError(
         'NOT_FOUND',

@@ -40,7 +40,7 @@ export async function readPem(path: string): Promise<string> {
     throw new HoldfastError(
       'INVALID_ARGUMENT',
       `cannot read ${path}: ${reason}`,
-      'create it with `holdfast ca issue`, or name another TLS directory',
+      'create it with `holdfast ca init` or `holdfast ca issue`, or name another TLS directory',
       { cause },
     );
   }
