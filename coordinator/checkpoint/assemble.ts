@@ -22,7 +22,7 @@ export interface AssembleInput {
 /** @throws HoldfastError INTERNAL when the parts do not make the job: such a generation must not exist */
 export function assembleManifest(input: AssembleInput): Manifest {
   const { job, generation, epoch } = input;
-  const nodes = [...input.parts.values()];
+  const nodes = inOrder(input);
   const trees = nodes.flatMap((part) => part.trees);
   const manifest: Manifest = {
     format: MANIFEST_FORMAT,
@@ -50,6 +50,13 @@ export function assembleManifest(input: AssembleInput): Manifest {
     throw new HoldfastError('INTERNAL', `job ${job.id}, generation ${generation}: ${problem}`);
   }
   return manifest;
+}
+
+/** As the job names its nodes, whoever answered first: restarts plan and list trees in this order. */
+function inOrder({ parts, trees }: AssembleInput): NodePart[] {
+  const named = new Set(trees.map(({ node }) => node));
+  const rest = [...parts.keys()].filter((node) => !named.has(node)).sort();
+  return [...named, ...rest].flatMap((node) => parts.get(node) ?? []);
 }
 
 /** Every tree there was at the start is in its node's part, unless it has ended since. */
